@@ -1,0 +1,98 @@
+"""`Predictions`, the table that every metric and figure is computed from, and its file predictions.csv."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidnet.errors import RunError
+from covidnet.files import write_csv
+
+PROBABILITY_PREFIX = "prob_"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One row: an image, its split, its true class and one probability per class."""
+
+    path: str
+    split: str
+    label: str
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Rows with their class names; probabilities stand in the order of ``classes``."""
+
+    classes: tuple[str, ...]
+    rows: tuple[Prediction, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """True class indices, shape (N,)."""
+        return np.array([self.classes.index(row.label) for row in self.rows], dtype=np.int64)
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Probabilities in [0, 1], shape (N, C)."""
+        return np.array([row.probabilities for row in self.rows], dtype=np.float64).reshape(-1, len(self.classes))
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Indices of the most probable class, shape (N,); the first among equals."""
+        return self.probabilities.argmax(axis=1).astype(np.int64)
+
+    def of_split(self, split: str) -> Predictions:
+        """Only the rows of ``split``."""
+        return Predictions(self.classes, tuple(row for row in self.rows if row.split == split))
+
+
+def write_predictions(predictions: Predictions, path: Path) -> None:
+    """Write predictions.csv: path, split, label, prob_CLASS ..., predicted, correct. Floats keep every bit."""
+    header = ["path", "split", "label", *(PROBABILITY_PREFIX + name for name in predictions.classes)]
+    rows: list[Sequence[object]] = []
+    for row, index in zip(predictions.rows, predictions.predicted, strict=True):
+        name = predictions.classes[index]
+        values = [repr(float(value)) for value in row.probabilities]
+        rows.append([row.path, row.split, row.label, *values, name, int(name == row.label)])
+    write_csv(path, [*header, "predicted", "correct"], rows)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read predictions.csv back.
+
+    Raises:
+        RunError: The file is missing, or a column or value is not what `write_predictions` writes.
+    """
+    if not path.is_file():
+        raise RunError(f"{path}: missing. Expected the table that train.py writes; re-score with evaluate.py run=RUN_DIR.")
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        reader = csv.DictReader(file)
+        header = list(reader.fieldnames or [])
+        classes = tuple(name.removeprefix(PROBABILITY_PREFIX) for name in header if name.startswith(PROBABILITY_PREFIX))
+        if not classes or not {"path", "split", "label"} <= set(header):
+            raise RunError(f"{path}: found the columns {', '.join(header)}; expected path, split, label, prob_CLASS ...")
+        rows = tuple(_parse(path, reader.line_num, row, classes) for row in reader)
+    return Predictions(classes, rows)
+
+
+def _parse(path: Path, line: int, row: dict[str, str], classes: tuple[str, ...]) -> Prediction:
+    try:
+        probabilities = tuple(float(row[PROBABILITY_PREFIX + name]) for name in classes)
+    except (TypeError, ValueError) as error:
+        raise RunError(f"{path}, line {line}: a probability is not a number ({error}).") from error
+    if not all(math.isfinite(value) and 0.0 <= value <= 1.0 for value in probabilities):
+        raise RunError(f"{path}, line {line}: probabilities {probabilities} are not all in [0, 1].")
+    if row["label"] not in classes:
+        raise RunError(f"{path}, line {line}: label {row['label']!r} is none of {', '.join(classes)}.")
+    return Prediction(row["path"], row["split"], row["label"], probabilities)

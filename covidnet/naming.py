@@ -1,0 +1,30 @@
+"""Names for people: the nearest valid name to a mistyped one, and strings that any shell and file system takes."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """The valid name most like ``name``, or None when none is close."""
+    candidates = list(valid)
+    by_lower = {candidate.lower(): candidate for candidate in candidates}
+    matches = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.5)
+    return by_lower[matches[0]] if matches else None
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """A clause " Did you mean X?" to append to an error message; empty when no valid name is close."""
+    match = nearest(name, valid)
+    return f" Did you mean {match}?" if match else ""
+
+
+def slug(text: str, limit: int = 40) -> str:
+    """``text`` reduced to letters, digits, dot, dash and underscore, at most ``limit`` characters.
+
+    Lists lose their brackets and commas: ``[0.7,1.3]`` becomes ``0.7-1.3``.
+    """
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", text)
+    return re.sub(r"-{2,}", "-", cleaned)[:limit].strip("-._")
