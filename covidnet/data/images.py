@@ -56,7 +56,9 @@ def decode_image(path: Path, size: tuple[int, int], max_pixels: int) -> tuple[Pi
             warnings.simplefilter("ignore")  # warnings on odd metadata; real damage raises
             with Image.open(io.BytesIO(content)) as image:
                 _check_area(image, max_pixels)
-                info = ImageInfo(image.width, image.height, image.mode, image.format or "?", len(content), sha256)
+                info = ImageInfo(
+                    image.width, image.height, image.mode, image.format or "?", len(content), sha256
+                )
                 pixels = _resize(_to_eight_bits(ImageOps.exif_transpose(image)), size)
     except UnreadableImageError:
         raise

@@ -47,16 +47,21 @@ class Scan:
 def scan_folder(root: Path) -> Scan:
     """Find every image below ``root``; its label is the name of the folder it lies in.
 
-    Hidden files and folders and files without an image suffix are counted, not read. Folders reached by symbolic
-    links are followed once, so loops end. Images directly in ``root`` belong to no class and are listed apart.
+    Hidden files and folders and files without an image suffix are counted, not read. Symbolic links are followed,
+    but never into a folder that they lie in, so loops end. Images directly in ``root`` belong to no class and are
+    listed apart.
 
     Raises:
         DataError: ``root`` is missing, not a folder, not readable, or holds no image in a class folder.
     """
     if not root.exists():
-        raise DataError(f"data.root={root}: no such folder. Give the folder that holds one sub-folder per class.")
+        raise DataError(
+            f"data.root={root}: no such folder. Give the folder that holds one sub-folder per class."
+        )
     if not root.is_dir():
-        raise DataError(f"data.root={root}: a file, not a folder. Give the folder that holds one sub-folder per class.")
+        raise DataError(
+            f"data.root={root}: a file, not a folder. Give the folder that holds one sub-folder per class."
+        )
     scan = Scan(root)
     for path in _walk(root, scan, frozenset()):
         relative = path.relative_to(root)
@@ -77,7 +82,9 @@ def _walk(folder: Path, scan: Scan, above: frozenset[tuple[int, int]]) -> Iterat
         status = folder.stat()
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(f"{folder}: the folder cannot be read ({error.strerror}). Check its permissions.") from error
+        raise DataError(
+            f"{folder}: the folder cannot be read ({error.strerror}). Check its permissions."
+        ) from error
     identity = (status.st_dev, status.st_ino)
     if identity in above:
         scan.loops.append(folder.relative_to(scan.root).as_posix())
@@ -85,12 +92,22 @@ def _walk(folder: Path, scan: Scan, above: frozenset[tuple[int, int]]) -> Iterat
     for entry in entries:
         if entry.name.startswith("."):
             scan.hidden += 1
+        elif _links_to_itself(entry):
+            scan.loops.append(Path(entry.path).relative_to(scan.root).as_posix())
         elif entry.is_dir():
             yield from _walk(Path(entry.path), scan, above | {identity})
         elif entry.is_file() and Path(entry.name).suffix.lower() in IMAGE_SUFFIXES:
             yield Path(entry.path)
         else:
             scan.other_files += 1
+
+
+def _links_to_itself(entry: os.DirEntry[str]) -> bool:
+    try:
+        entry.is_dir()
+    except OSError:  # too many levels of symbolic links; a link to nothing is no error here
+        return True
+    return False
 
 
 def _nothing_found(scan: Scan) -> str:
@@ -100,4 +117,6 @@ def _nothing_found(scan: Scan) -> str:
     elif scan.other_files:
         message += f"; {scan.other_files} files there are not images"
     suffixes = " ".join(sorted(IMAGE_SUFFIXES))
-    return f"{message}. Expected {scan.root}/CLASS/IMAGE with one folder per class and the suffixes {suffixes}."
+    return (
+        f"{message}. Expected {scan.root}/CLASS/IMAGE with one folder per class and the suffixes {suffixes}."
+    )

@@ -45,7 +45,9 @@ class Predictions:
     @property
     def probabilities(self) -> NDArray[np.float64]:
         """Probabilities in [0, 1], shape (N, C)."""
-        return np.array([row.probabilities for row in self.rows], dtype=np.float64).reshape(-1, len(self.classes))
+        return np.array([row.probabilities for row in self.rows], dtype=np.float64).reshape(
+            -1, len(self.classes)
+        )
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -75,13 +77,19 @@ def read_predictions(path: Path) -> Predictions:
         RunError: The file is missing, or a column or value is not what `write_predictions` writes.
     """
     if not path.is_file():
-        raise RunError(f"{path}: missing. Expected the table that train.py writes; re-score with evaluate.py run=RUN_DIR.")
+        raise RunError(
+            f"{path}: missing. Expected the table that train.py writes; re-score with evaluate.py run=RUN_DIR."
+        )
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         reader = csv.DictReader(file)
         header = list(reader.fieldnames or [])
-        classes = tuple(name.removeprefix(PROBABILITY_PREFIX) for name in header if name.startswith(PROBABILITY_PREFIX))
+        classes = tuple(
+            name.removeprefix(PROBABILITY_PREFIX) for name in header if name.startswith(PROBABILITY_PREFIX)
+        )
         if not classes or not {"path", "split", "label"} <= set(header):
-            raise RunError(f"{path}: found the columns {', '.join(header)}; expected path, split, label, prob_CLASS ...")
+            raise RunError(
+                f"{path}: found the columns {', '.join(header)}; expected path, split, label, prob_CLASS ..."
+            )
         rows = tuple(_parse(path, reader.line_num, row, classes) for row in reader)
     return Predictions(classes, rows)
 

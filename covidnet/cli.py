@@ -1,0 +1,67 @@
+"""What every command shares: it starts fast, and a user's mistake is answered in plain lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from covidnet.config.hooks import register_resolvers
+from covidnet.console import report_error
+from covidnet.errors import ConfigError, CovidnetError
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+TAKEN_OVER = "COVIDNET_SHOWS_ERRORS"
+"""Marks, for this process and those it starts, that the variable above was set here and not by the user."""
+
+Value = TypeVar("Value")
+
+
+def run_job(work: Callable[[DictConfig], Value], config: DictConfig) -> Value:
+    """Do a command's work, and end a single run at a user's mistake before Hydra adds its own words.
+
+    In a sweep the error goes on to Hydra, which runs the other jobs.
+    """
+    try:
+        return work(config)
+    except CovidnetError as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN or _wants_tracebacks():
+            raise
+        raise SystemExit(report_error(error)) from error
+
+
+def run_command(command: Callable[[], object], config_dir: Path, config_name: str) -> int:
+    """Run a Hydra entry point and return its exit status.
+
+    Errors that a user can cause are printed without a traceback; with HYDRA_FULL_ERROR=1 in the environment every
+    error shows where it came from.
+    """
+    register_resolvers()
+    if not _wants_tracebacks():
+        # Makes Hydra raise its errors instead of printing them and leaving.
+        os.environ[FULL_ERROR] = os.environ[TAKEN_OVER] = "1"
+    try:
+        command()
+    except CovidnetError as error:
+        if _wants_tracebacks():
+            raise
+        return report_error(error)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        from covidnet.config.hydra_errors import arguments, explain
+
+        text = None if _wants_tracebacks() else explain(error, config_dir, config_name, arguments())
+        if text is None:
+            raise
+        return report_error(ConfigError(text))
+    return 0
+
+
+def _wants_tracebacks() -> bool:
+    return os.environ.get(FULL_ERROR) == "1" and TAKEN_OVER not in os.environ

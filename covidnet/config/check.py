@@ -1,0 +1,137 @@
+"""From Hydra's composed configuration to a typed one; every fault is reported at once, in the user's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from covidnet.config.allowed import allowed
+from covidnet.config.schema import Section
+from covidnet.errors import ConfigError
+from covidnet.naming import did_you_mean
+
+SomeConfig = TypeVar("SomeConfig", bound=Section)
+
+MISSING = "???"
+TAGS = ("name", "source")
+"""Keys that choose among the kinds of a section."""
+
+HOW_TO_GIVE = {
+    "data.root": "give the folder that holds one sub-folder per class, data.root=PATH; "
+    "or try experiment=demo, which needs no data",
+    "run": "give the directory of a finished run, run=outputs/...",
+}
+
+
+def check(config: DictConfig, schema: type[SomeConfig]) -> SomeConfig:
+    """Turn a composed configuration into its typed form.
+
+    Raises:
+        ConfigError: One line per fault: the key, what was found, what is expected, the nearest valid name.
+    """
+    try:
+        values = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    assert isinstance(values, dict)
+    missing = [f"{key}: missing; {HOW_TO_GIVE.get(key, 'give it a value')}" for key in _missing(values)]
+    if missing:
+        raise ConfigError("\n".join(missing))
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        lines = dict.fromkeys(_describe(fault, values, schema) for fault in error.errors())
+        raise ConfigError("\n".join(lines)) from error
+
+
+def _missing(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            keys += _missing(value, f"{prefix}{key}.")
+        elif value == MISSING:
+            keys.append(prefix + key)
+    return keys
+
+
+def _describe(fault: ErrorDetails, values: dict[str, Any], schema: type[Section]) -> str:
+    """One line for one fault that pydantic found."""
+    path, parent = _locate(fault["loc"], values)
+    key = ".".join(path)
+    found = _show(fault["input"])
+    if fault["type"] == "extra_forbidden":
+        return _extra_key(key, path, parent)
+    if fault["type"] == "value_error":
+        reason = str(fault["ctx"]["error"])
+        # The faults of a whole section name their keys themselves.
+        return (
+            f"{key}: {reason}".removeprefix(": ")
+            if isinstance(fault["input"], Mapping)
+            else f"{key}: found {found}; {reason}"
+        )
+    if fault["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        tag = str(fault["ctx"]["discriminator"]).strip("'")
+        return f"{key}.{tag}: found {parent[path[-1]].get(tag)!r}; choose with {key}=CHOICE (see conf/{key})"
+    if fault["type"] == "missing":
+        return f"{key}: missing; expected {allowed(schema, fault['loc'])}"
+    hint = ""
+    if fault["type"] == "literal_error" and isinstance(fault["input"], str):
+        hint = did_you_mean(fault["input"], re.findall(r"'([^']+)'", str(fault["ctx"]["expected"])))
+    return f"{key}: found {found}; expected {allowed(schema, fault['loc'])}.{hint}"
+
+
+def _extra_key(key: str, path: list[str], parent: Mapping[str, Any]) -> str:
+    tag = next((name for name in TAGS if name in parent and len(path) > 1), None)
+    if tag is None:
+        return unknown_key(key, [name for name in parent if name != path[-1]])
+    return (
+        unknown_key(key, [name for name in parent if name != path[-1]])
+        + f" ({path[0]}.{tag}={parent[tag]}; to change the kind, write {path[0]}=CHOICE)"
+    )
+
+
+def _locate(location: tuple[int | str, ...], values: dict[str, Any]) -> tuple[list[str], Mapping[str, Any]]:
+    """The key's path in the configuration, without pydantic's union tags, and the section that holds it."""
+    path: list[str] = []
+    node: Any = values
+    parent: Mapping[str, Any] = values
+    for part in location:
+        if isinstance(node, Mapping) and part in node:
+            parent, node = node, node[part]
+            path.append(str(part))
+        elif isinstance(node, list) and isinstance(part, int):
+            node = node[part]
+            path[-1] += f"[{part}]"
+        elif (
+            part == location[-1]
+            and isinstance(node, Mapping)
+            and isinstance(part, str)
+            and part not in _tags(node)
+        ):
+            parent = node
+            path.append(part)
+    return path, parent
+
+
+def _tags(node: Mapping[str, Any]) -> set[str]:
+    return {str(node[name]) for name in TAGS if name in node}
+
+
+def unknown_key(key: str, valid: list[str]) -> str:
+    """The line for a key that does not exist; ``valid`` are the names of its section."""
+    section, _, name = key.rpartition(".")
+    prefix = f"{section}." if section else ""
+    nearest = did_you_mean(name, valid)
+    hint = nearest.replace("Did you mean ", f"Did you mean {prefix}", 1)
+    return f"{key}: no such key.{hint} Allowed {f'under {section}' if section else 'at the top'}: {', '.join(valid)}"
+
+
+def _show(value: object) -> str:
+    text = repr(value) if not isinstance(value, Mapping) else f"{{{', '.join(map(str, value))}}}"
+    return text if len(text) <= 80 else text[:77] + "..."

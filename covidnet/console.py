@@ -1,0 +1,38 @@
+"""What the user sees on the terminal: plain lines on standard output, errors without tracebacks on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from covidnet.errors import ConfigError
+
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+RESEARCH_ONLY = "For research only; never a diagnosis."
+
+
+def say(text: str) -> None:
+    """Print one text as it is; square brackets are no markup here."""
+    console.print(text, markup=False)
+
+
+def report_error(error: Exception) -> int:
+    """Print an error's lines to standard error and return the exit status: 2 for configuration, 1 for the rest."""
+    for line in str(error).splitlines():
+        errors.print(f"error: {line}", markup=False, style="red")
+    return 2 if isinstance(error, ConfigError) else 1
+
+
+@contextmanager
+def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar on a terminal while the block runs; the value given advances it by one."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda: progress.advance(task)

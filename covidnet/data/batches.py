@@ -1,0 +1,116 @@
+"""From positions to batches: loaders that copy whole batches out of the pixel source, in an order the seed fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler, SequentialSampler
+
+from covidnet.data.pixels import PixelSource
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Batch(NamedTuple):
+    """Images with their class indices, and which rows of their part they are."""
+
+    images: Tensor
+    """Shape (B, C, H, W): uint8 with 1 or 3 channels as loaded, float with 3 channels once prepared."""
+    labels: Tensor
+    """Shape (B,), int64."""
+    rows: Tensor
+    """Shape (B,), int64: position within the part (train, val or test)."""
+
+
+class PartDataset(Dataset[Batch]):
+    """One part of the split. It is asked for whole batches, so that pixels are gathered in one copy."""
+
+    def __init__(self, pixels: PixelSource, positions: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
+        self.pixels = pixels
+        self.positions = positions
+        self.labels = labels[positions]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitems__(self, rows: Sequence[int]) -> Batch:
+        """The batch of these rows."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        images = torch.from_numpy(self.pixels.fetch(self.positions[chosen]))
+        return Batch(images, torch.from_numpy(self.labels[chosen]), torch.from_numpy(chosen))
+
+
+class WholeBatchSampler(BatchSampler):
+    """Batches of ``batch_size``; a last batch of one image joins the one before it.
+
+    Batch normalisation cannot train on one image where a layer's map is 1x1, and dropping the image would lose it.
+    """
+
+    def __iter__(self) -> Iterator[list[int]]:
+        held: list[int] | None = None
+        for batch in super().__iter__():
+            if held is not None:
+                if len(batch) == 1 and self.batch_size > 1:
+                    yield held + batch
+                    return
+                yield held
+            held = batch
+        if held is not None:
+            yield held
+
+    def __len__(self) -> int:
+        images = len(self.sampler)  # type: ignore[arg-type]
+        joined = self.batch_size > 1 and images > 1 and images % self.batch_size == 1
+        return super().__len__() - int(joined)
+
+
+def as_loaded(batch: Batch) -> Batch:
+    """Collate nothing: a dataset that is asked for batches returns batches."""
+    return batch
+
+
+def make_loader(
+    dataset: PartDataset,
+    batch_size: int,
+    shuffle_seed: int | None,
+    num_workers: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+) -> DataLoader[Batch]:
+    """A loader over one part; shuffled anew each epoch when ``shuffle_seed`` is given, else in order.
+
+    Only streamed images use worker processes; the cache is faster without.
+    """
+    shuffled = shuffle_seed is not None
+    sampler: Any = SequentialSampler(dataset)
+    if shuffled or world_size > 1:
+        sampler = DistributedSampler(dataset, world_size, rank, shuffle=shuffled, seed=shuffle_seed or 0)
+    workers = 0 if dataset.pixels.decoded else num_workers
+    return DataLoader(
+        dataset,
+        batch_sampler=WholeBatchSampler(sampler, batch_size, drop_last=False),
+        num_workers=workers,
+        collate_fn=as_loaded,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Pixels uint8 in [0, 255] to float32 in [0, 1]; the shape stays."""
+    return images.to(torch.float32).div_(255.0)
+
+
+def finish_images(images: Tensor, normalize: str, channels_last: bool) -> Tensor:
+    """Give float images (B, 1 or 3, H, W) their three channels, the normalisation and the memory layout."""
+    images = images.expand(-1, 3, -1, -1)
+    if normalize == "imagenet":
+        mean = images.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
+        images = (images - mean) / images.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
+    return images.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)

@@ -1,0 +1,94 @@
+"""Lightning's view of the data: loaders for each part, and augmentation on the device after the transfer."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from covidnet.data.augment import Augmentation, epoch_draws
+from covidnet.data.batches import Batch, PartDataset, finish_images, make_loader, to_float
+from covidnet.data.pixels import PixelSource
+from covidnet.data.split import Split
+
+
+class XrayDataModule(LightningDataModule):
+    """Images of a split as batches that are ready for the model.
+
+    Args:
+        pixels: Where decoded images come from.
+        labels: Class index of each image, shape (N,).
+        split: Which image is in which part.
+        augmentation: Applied to training images only.
+        seed: Fixes shuffling and augmentation.
+    """
+
+    def __init__(
+        self,
+        pixels: PixelSource,
+        labels: NDArray[np.int64],
+        split: Split,
+        augmentation: Augmentation,
+        *,
+        seed: int,
+        batch_size: int,
+        num_workers: int = 0,
+        normalize: str = "none",
+        channels_last: bool = True,
+    ) -> None:
+        super().__init__()
+        self.pixels = pixels
+        self.labels = labels
+        self.split = split
+        self.augmentation = augmentation
+        self.seed = seed
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.normalize = normalize
+        self.channels_last = channels_last
+        self._draws: tuple[int, NDArray[np.float32]] | None = None
+
+    def part(self, name: str) -> PartDataset:
+        """The dataset of ``train``, ``val``, ``test`` or ``all``."""
+        return PartDataset(self.pixels, self.split.positions(name), self.labels)
+
+    def part_loader(self, name: str) -> DataLoader[Batch]:
+        """All images of a part, in order, on this process."""
+        return make_loader(self.part(name), self.batch_size, None, self.num_workers)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Training images, shuffled anew each epoch, shared among the processes."""
+        return self._distributed("train", self.seed)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The images that choose the epoch, in order."""
+        return self._distributed("val", None)
+
+    def _distributed(self, name: str, shuffle_seed: int | None) -> DataLoader[Batch]:
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return make_loader(self.part(name), self.batch_size, shuffle_seed, self.num_workers, rank, world_size)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Turn pixels into model inputs on the device; training images are augmented on the way."""
+        training = self.trainer is not None and self.trainer.training
+        return self.prepare(batch, self.trainer.current_epoch if training and self.trainer else None)
+
+    def prepare(self, batch: Batch, epoch: int | None) -> Batch:
+        """Model inputs (B, 3, H, W), float; augmented with the draws of ``epoch`` unless that is None."""
+        images = to_float(batch.images) if epoch is None else self.augmented(batch, epoch)
+        return batch._replace(images=finish_images(images, self.normalize, self.channels_last))
+
+    def augmented(self, batch: Batch, epoch: int) -> Tensor:
+        """Training images of a batch as ``epoch`` sees them: shape (B, 1 or 3, H, W), float in [0, 1]."""
+        rows = batch.rows.cpu().numpy()
+        draws = torch.from_numpy(self._epoch_draws(epoch)[rows]).to(batch.images.device)
+        noise_seed = np.random.SeedSequence((self.seed, epoch, int(rows[0]))).generate_state(1)[0]
+        return self.augmentation(to_float(batch.images), draws, int(noise_seed))
+
+    def _epoch_draws(self, epoch: int) -> NDArray[np.float32]:
+        if self._draws is None or self._draws[0] != epoch:
+            self._draws = (epoch, epoch_draws(self.seed, epoch, len(self.split.positions("train"))))
+        return self._draws[1]

@@ -1,0 +1,110 @@
+"""A folder of images as one value: its readable records with their pixels, and what was left out and why."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covidnet.config.schema import FolderData, PhantomData
+from covidnet.data.images import ImageInfo
+from covidnet.data.pixels import DecodeSettings, Inspected, PixelSource, cache_pixels, stream_pixels
+from covidnet.data.records import Record, Scan, scan_folder
+from covidnet.data.split import Split, SplitRow
+from covidnet.errors import DataError
+
+
+@dataclass(frozen=True)
+class XrayDataset:
+    """Readable images in sorted order; position i means the same image in every field."""
+
+    root: Path
+    records: tuple[Record, ...]
+    infos: tuple[ImageInfo, ...]
+    pixels: PixelSource
+    scan: Scan
+    unreadable: tuple[str, ...]
+    pixel_report: str
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names, sorted."""
+        return sorted({record.label for record in self.records})
+
+    @property
+    def class_indices(self) -> NDArray[np.int64]:
+        """Class index of each image, shape (N,)."""
+        index = {name: position for position, name in enumerate(self.classes)}
+        return np.array([index[record.label] for record in self.records], dtype=np.int64)
+
+    def rows(self, split: Split) -> list[SplitRow]:
+        """What split.csv says of each image."""
+        names = split.names()
+        pairs = zip(self.records, self.infos, strict=True)
+        return [
+            SplitRow(record.path, record.label, names[position], info.sha256)
+            for position, (record, info) in enumerate(pairs)
+        ]
+
+
+def content_hash(rows: Sequence[SplitRow]) -> str:
+    """One hash of the images: their relative paths, labels and contents, not of where they lie or how they are split."""
+    digest = hashlib.sha256()
+    for row in sorted(rows, key=lambda row: row.path):
+        digest.update(f"{row.path}\0{row.label}\0{row.sha256}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def open_dataset(config: FolderData | PhantomData, root: Path | None = None) -> XrayDataset:
+    """Scan the folder (or draw the phantoms), decode its images or open their cache, and leave out unreadable ones.
+
+    Args:
+        config: The data group of the configuration.
+        root: Where the images are, when not at ``config.root``.
+
+    Raises:
+        DataError: The folder or its images cannot be used; unreadable images are all listed at once.
+    """
+    folder = (root or Path(config.root)).expanduser()
+    if isinstance(config, PhantomData) and root is None:
+        from covidnet.data.phantoms import PhantomSpec, write_phantoms
+
+        write_phantoms(folder, PhantomSpec(count=config.count, seed=config.phantom_seed))
+    scan = scan_folder(folder)
+    files = [folder / record.path for record in scan.records]
+    settings = DecodeSettings(config.image_size, config.max_pixels)
+    if config.cache:
+        inspected = cache_pixels(files, settings, Path(config.cache_dir).expanduser())
+    else:
+        inspected = stream_pixels(files, settings)
+    return _readable(scan, inspected, config.on_bad_image)
+
+
+def _readable(scan: Scan, inspected: Inspected, on_bad_image: str) -> XrayDataset:
+    bad = [
+        f"{record.path}: {reason or 'cannot be read'}"
+        for record, info, reason in zip(scan.records, inspected.infos, inspected.reasons, strict=True)
+        if info is None
+    ]
+    if bad and on_bad_image == "error":
+        listed = "\n".join(f"  {line}" for line in bad)
+        raise DataError(
+            f"{scan.root}: {len(bad)} of {len(scan.records)} images cannot be read:\n{listed}\n"
+            "Mend or remove them, or leave them out with data.on_bad_image=skip."
+        )
+    good = [position for position, info in enumerate(inspected.infos) if info is not None]
+    if not good:
+        raise DataError(f"{scan.root}: none of its {len(scan.records)} images can be read.")
+    return XrayDataset(
+        root=scan.root,
+        records=tuple(scan.records[position] for position in good),
+        infos=tuple(info for info in inspected.infos if info is not None),
+        pixels=inspected.source.select(good) if bad else inspected.source,
+        scan=scan,
+        unreadable=tuple(bad),
+        pixel_report=inspected.report,
+    )

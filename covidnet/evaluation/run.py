@@ -1,0 +1,155 @@
+"""What evaluate.py does: score a finished run again from its checkpoint, on its recorded split."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from covidnet.compute import prepare_process
+from covidnet.config.check import check
+from covidnet.config.schema import EvaluateConfig, TrainConfig
+from covidnet.console import say
+from covidnet.data.split import SplitRow, read_split
+from covidnet.errors import ConfigError, DataError, RunError
+from covidnet.runs.layout import RunLayout, open_run
+
+
+def evaluate(config: DictConfig) -> None:
+    """Recompute predictions, metrics and figures into RUN/evaluation/SPLIT, and compare them with the run's own.
+
+    Raises:
+        CovidnetError: Anything a user can mend; the data differ from the run's and allow_changed_data is false.
+    """
+    asked = check(config, EvaluateConfig)
+    layout, stored = open_run(asked.run)
+    settings = check(stored, TrainConfig)
+    recorded = read_split(layout.split)
+    prepare_process(settings.compute)
+    root = _data_root(asked, layout)
+    score(asked, settings, layout, recorded, root)
+
+
+def _data_root(asked: EvaluateConfig, layout: RunLayout) -> Path:
+    if asked.data_root is not None:
+        return Path(asked.data_root)
+    try:
+        return Path(json.loads(layout.environment.read_text())["data"]["root"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{layout.environment}: does not say where the images are. Give data_root=PATH.") from error
+
+
+def score(
+    asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout, recorded: Sequence[SplitRow], root: Path
+) -> None:
+    """The part that needs torch."""
+    import torch
+
+    from covidnet.data.dataset import open_dataset
+    from covidnet.evaluation.results import Protocol, save_results, summarize
+    from covidnet.models.predict import load_network, predict
+    from covidnet.training.pipeline import build_datamodule
+
+    started = time.perf_counter()
+    if settings.compute.num_threads is not None:
+        torch.set_num_threads(settings.compute.num_threads)
+    device = _device(asked.device)
+    network, classes = load_network(layout.best if asked.checkpoint == "best" else layout.last)
+    dataset = open_dataset(settings.data, root)
+    current = {
+        record.path: (position, info.sha256)
+        for position, (record, info) in enumerate(zip(dataset.records, dataset.infos, strict=True))
+    }
+    changes = describe_changes(recorded, {path: digest for path, (_, digest) in current.items()})
+    _refuse_changes(changes, asked.allow_changed_data, root)
+
+    if asked.batch_size is not None:
+        settings = settings.model_copy(update={"data": settings.data.model_copy(update={"batch_size": asked.batch_size})})
+    split = _recorded_split(recorded, {path: position for path, (position, _) in current.items()})
+    data = build_datamodule(settings, dataset, split)
+    protocol = Protocol.named(settings.protocol)
+    parts = list(split.parts) if asked.split == "all" else [split.validation if asked.split == "val" else asked.split]
+    predictions = predict(network, data, parts, classes, dataset.records, device)
+    if asked.split == "val" and split.validation == "test":
+        say("this run validated on its test images (protocol=article): split=val is split=test")
+    directory = layout.directory / "evaluation" / asked.split
+    shown = asked.split if asked.split == "all" else parts[0]
+    extra: dict[str, Any] = {"run": str(layout.directory), "checkpoint": asked.checkpoint, "changed_data": changes}
+    save_results(directory, predictions, shown, dataset, settings.data.positive_class, protocol, [], extra)
+    for line in summarize(directory / "metrics.json"):
+        say(line)
+    say(f"results: {directory} ({time.perf_counter() - started:.1f} s)")
+    if asked.checkpoint == "best":
+        say(_compare(layout.predictions, directory / "predictions.csv"))
+
+
+def _device(name: str) -> str:
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device={name}: {str(error).splitlines()[0]}. Allowed: cpu, cuda, cuda:1, mps ...") from error
+    return name
+
+
+def describe_changes(recorded: Sequence[SplitRow], current: dict[str, str]) -> list[str]:
+    """How the files differ from those of the run, one line each; empty when they are the same.
+
+    Args:
+        recorded: split.csv of the run.
+        current: Content hash of each readable image, by path.
+    """
+    known = {row.path: row.sha256 for row in recorded}
+    lines = [f"missing or unreadable: {path}" for path in known if path not in current]
+    lines += [f"changed: {path}" for path, digest in known.items() if path in current and current[path] != digest]
+    lines += [f"new, not in the run's split: {path}" for path in current if path not in known]
+    return sorted(lines)
+
+
+def _refuse_changes(changes: Sequence[str], allowed: bool, root: Path) -> None:
+    if not changes:
+        return
+    shown = [f"  {line}" for line in changes[:20]]
+    if len(changes) > 20:
+        shown.append(f"  ... and {len(changes) - 20} more")
+    listed = "\n".join(shown)
+    if not allowed:
+        raise DataError(
+            f"{root}: the images are not those of the run:\n{listed}\n"
+            "Give the folder the run used, data_root=PATH, or score what is there with allow_changed_data=true."
+        )
+    say(f"the images are not those of the run (allow_changed_data=true):\n{listed}")
+
+
+def _recorded_split(recorded: Sequence[SplitRow], positions: dict[str, int]) -> Any:
+    from covidnet.data.split import Split
+
+    parts: dict[str, list[int]] = {}
+    for row in recorded:
+        if row.path in positions:
+            parts.setdefault(row.split, []).append(positions[row.path])
+    if "test" not in parts:
+        raise DataError("none of the run's test images is there. Give the folder the run used, data_root=PATH.")
+    return Split({name: np.sort(np.array(part, dtype=np.int64)) for name, part in parts.items()})
+
+
+def _compare(run_file: Path, new_file: Path) -> str:
+    """One line on whether the shared rows agree with those that train.py wrote."""
+    from covidnet.evaluation.predictions import read_predictions
+
+    if not run_file.is_file():
+        return "the run has no predictions.csv to compare with (it was stopped before its end)"
+    old = {(row.split, row.path): row.probabilities for row in read_predictions(run_file).rows}
+    new = {(row.split, row.path): row.probabilities for row in read_predictions(new_file).rows}
+    shared = [key for key in new if key in old]
+    if not shared:
+        return "no image in common with the run's own predictions.csv, which holds its test images"
+    worst = max(abs(a - b) for key in shared for a, b in zip(old[key], new[key], strict=True))
+    verdict = "equal to the last bit" if worst == 0.0 else f"differ by at most {worst:.2g}"
+    return f"compared with the run's own predictions.csv: {len(shared)} images, probabilities {verdict}"

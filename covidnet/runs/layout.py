@@ -1,0 +1,93 @@
+"""What lies where in a run directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from covidnet.errors import RunError
+
+
+@dataclass(frozen=True)
+class RunLayout:
+    """Paths inside one run directory."""
+
+    directory: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration as composed by Hydra."""
+        return self.directory / ".hydra" / "config.yaml"
+
+    @property
+    def overrides(self) -> Path:
+        """What was given on the command line."""
+        return self.directory / ".hydra" / "overrides.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Holds best.ckpt and last.ckpt."""
+        return self.directory / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the kept epoch."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """Everything needed to go on."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def split(self) -> Path:
+        """Which image is in which part."""
+        return self.directory / "split.csv"
+
+    @property
+    def history(self) -> Path:
+        """One row per epoch."""
+        return self.directory / "history.csv"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, device, code and data."""
+        return self.directory / "environment.json"
+
+    @property
+    def metrics(self) -> Path:
+        """Written last: a run that has it is finished."""
+        return self.directory / "metrics.json"
+
+    @property
+    def predictions(self) -> Path:
+        """The table that metrics and figures are computed from."""
+        return self.directory / "predictions.csv"
+
+
+def open_run(directory: str) -> tuple[RunLayout, DictConfig]:
+    """A run directory and its stored configuration.
+
+    Raises:
+        RunError: It is not a run directory.
+    """
+    layout = RunLayout(Path(directory))
+    if not layout.directory.is_dir():
+        raise RunError(
+            f"{directory}: no such run directory. Give one that train.py printed, such as outputs/DATE_TIME."
+        )
+    if not layout.config.is_file():
+        raise RunError(
+            f"{directory}: not a run directory, {layout.config} is missing. Give one that train.py made."
+        )
+    config = OmegaConf.load(layout.config)
+    if not isinstance(config, DictConfig):
+        raise RunError(f"{layout.config}: not a configuration.")
+    return layout, config
+
+
+def read_overrides(layout: RunLayout) -> list[str]:
+    """What was given on the command line of the run."""
+    return [str(item) for item in OmegaConf.load(layout.overrides)] if layout.overrides.is_file() else []

@@ -1,0 +1,60 @@
+"""history.csv: one row per epoch, and the rule that chooses the kept epoch from such rows."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from covidnet.errors import RunError
+from covidnet.files import write_csv
+
+COLUMNS = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc", "lr", "seconds")
+"""Epochs count from 1; ``val_`` is measured on the images that choose the epoch; seconds hold the whole epoch."""
+
+Row = dict[str, float]
+
+
+def is_better(candidate: Mapping[str, float], best: Mapping[str, float] | None) -> bool:
+    """Whether an epoch replaces the kept one: lower validation loss, or the same with higher accuracy.
+
+    A loss that is not a number never wins; among equal epochs the earlier stays.
+    """
+    if candidate["val_loss"] != candidate["val_loss"]:
+        return False
+    if best is None:
+        return True
+    return (candidate["val_loss"], -candidate["val_acc"]) < (best["val_loss"], -best["val_acc"])
+
+
+def best_row(history: Sequence[Row]) -> Row | None:
+    """The kept epoch of a history; None when every loss was undefined."""
+    best: Row | None = None
+    for row in history:
+        if is_better(row, best):
+            best = row
+    return best
+
+
+def write_history(path: Path, history: Sequence[Row]) -> None:
+    """Write history.csv; floats keep every bit."""
+    rows = [[int(row["epoch"]), *(repr(float(row[name])) for name in COLUMNS[1:])] for row in history]
+    write_csv(path, COLUMNS, rows)
+
+
+def read_history(path: Path) -> list[Row]:
+    """Read history.csv back; an absent file is an empty history.
+
+    Raises:
+        RunError: The file is not such a table.
+    """
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        try:
+            return [{name: float(row[name]) for name in COLUMNS} for row in reader]
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{path}, line {reader.line_num}: not a row of {', '.join(COLUMNS)} ({error})."
+            ) from error

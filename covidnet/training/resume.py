@@ -1,0 +1,61 @@
+"""Which configuration a run has: the composed one, or that of the stopped run it goes on with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omegaconf import DictConfig, OmegaConf
+
+from covidnet.config.check import check
+from covidnet.config.schema import TrainConfig
+from covidnet.errors import ConfigError, RunError
+from covidnet.runs.layout import RunLayout, open_run
+from covidnet.training.history import read_history
+
+CHANGEABLE = (
+    "data.root", "data.cache", "data.cache_dir", "data.num_workers",
+    "trainer.max_epochs", "trainer.max_time", "trainer.accelerator", "trainer.devices", "trainer.profiler",
+    "callbacks.progress", "callbacks.save_every", "compute.num_threads", "compute.huge_pages",
+)  # fmt: skip
+"""Keys that may differ when a run goes on; all others define what it is."""
+
+
+def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig:
+    """The stopped run's settings, with those changes that leave it the same experiment.
+
+    Raises:
+        RunError: There is no such run, or nothing is left to do.
+        ConfigError: An override would make it another experiment.
+    """
+    layout, stored = open_run(directory)
+    changes = [text for text in overrides if not text.startswith("resume=")]
+    refused = [text for text in changes if text.partition("=")[0] not in CHANGEABLE]
+    if refused:
+        raise ConfigError(
+            f"resume={directory}: goes on with that run's own configuration, so {', '.join(refused)} cannot be given. "
+            f"Allowed beside resume: {', '.join(CHANGEABLE)}. For another experiment, start a new run."
+        )
+    merged = OmegaConf.merge(stored, OmegaConf.from_dotlist(changes))
+    assert isinstance(merged, DictConfig)
+    settings = check(merged, TrainConfig)
+    done = len(read_history(layout.history))
+    longer = any(text.startswith(("trainer.max_epochs=", "trainer.max_time=")) for text in changes)
+    if layout.metrics.is_file() and not (longer and done < settings.trainer.max_epochs):
+        raise RunError(
+            f"{directory}: this run is finished, after {done} epochs. Score it again with evaluate.py run={directory}, "
+            f"or train it longer: resume={directory} trainer.max_epochs={done + 10}"
+        )
+    return settings
+
+
+def refuse_used_directory(layout: RunLayout) -> None:
+    """A new run must not write over another.
+
+    Raises:
+        RunError: The directory holds a run already.
+    """
+    if layout.history.exists() or layout.checkpoints.exists():
+        raise RunError(
+            f"{layout.directory}: holds a run already. Go on with it, resume={layout.directory}, or choose another "
+            "directory."
+        )

@@ -1,0 +1,39 @@
+"""What is known of the data before training: the study of the dataset and one augmented batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from covidnet.data.datamodule import XrayDataModule
+from covidnet.data.dataset import XrayDataset
+from covidnet.data.study import study_dataset, study_table
+from covidnet.figures.dataset import batch_figure, dataset_figure
+from covidnet.figures.style import save_figure
+from covidnet.files import write_json, write_text
+
+BATCH_SHOWN = 24
+
+
+def save_study(directory: Path, dataset: XrayDataset, ignored: Sequence[str]) -> str:
+    """Write dataset.md, dataset.json and dataset.png; return the table's text."""
+    pairs = list(zip(dataset.records, dataset.infos, strict=True))
+    study = study_dataset(pairs, dataset.classes, skipped=dataset.unreadable, ignored=ignored)
+    text = study_table(study)
+    write_text(directory / "dataset.md", text)
+    write_json(directory / "dataset.json", study.to_json())
+    save_figure(dataset_figure(pairs, dataset.classes), directory / "dataset.png")
+    return text
+
+
+def save_batch(directory: Path, data: XrayDataModule, classes: Sequence[str]) -> Path:
+    """Write batch.png: the first training images as the first epoch sees them."""
+    part = data.part("train")
+    batch = part.__getitems__(range(min(BATCH_SHOWN, len(part))))
+    images = data.augmented(batch, epoch=0).expand(-1, 3, -1, -1)
+    labels = [classes[index] for index in batch.labels.tolist()]
+    file = directory / "batch.png"
+    save_figure(batch_figure(images.to(torch.float32).numpy(), labels, classes), file)
+    return file
