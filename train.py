@@ -6,7 +6,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from covidnet.cli import run_command, run_job
+from covidnet.commands.entry import run_command, run_job
 
 CONFIG_DIR = Path(__file__).resolve().parent / "conf"
 
@@ -14,7 +14,7 @@ CONFIG_DIR = Path(__file__).resolve().parent / "conf"
 @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")
 def main(config: DictConfig) -> float | None:
     """Train, evaluate and report one run; the value is its validation loss, for searches."""
-    from covidnet.training.run import train  # imports torch: only when a run really starts
+    from covidnet.commands.train import train  # imports torch: only when a run really starts
 
     return run_job(train, config)
 

@@ -58,9 +58,7 @@ def _phrase(node: Node, root: Node) -> str:
     if node.get("type") == "string":
         return "a text" if node.get("minLength") else "a text (may be empty)"
     bounds = [words.format(node[name]) for name, words in BOUNDS.items() if name in node]
-    return " ".join(
-        part for part in (TYPES.get(str(node.get("type")), "a section"), " and ".join(bounds)) if part
-    )
+    return " ".join(part for part in (TYPES.get(str(node.get("type")), "a section"), " and ".join(bounds)) if part)
 
 
 def _list_phrase(node: Node, root: Node) -> str:

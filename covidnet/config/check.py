@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -39,7 +39,7 @@ def check(config: DictConfig, schema: type[SomeConfig]) -> SomeConfig:
         values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
-    assert isinstance(values, dict)
+    values = cast("dict[str, Any]", values)
     missing = [f"{key}: missing; {HOW_TO_GIVE.get(key, 'give it a value')}" for key in _missing(values)]
     if missing:
         raise ConfigError("\n".join(missing))
@@ -108,12 +108,7 @@ def _locate(location: tuple[int | str, ...], values: dict[str, Any]) -> tuple[li
         elif isinstance(node, list) and isinstance(part, int):
             node = node[part]
             path[-1] += f"[{part}]"
-        elif (
-            part == location[-1]
-            and isinstance(node, Mapping)
-            and isinstance(part, str)
-            and part not in _tags(node)
-        ):
+        elif part == location[-1] and isinstance(node, Mapping) and isinstance(part, str) and part not in _tags(node):
             parent = node
             path.append(part)
     return path, parent

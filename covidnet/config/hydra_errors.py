@@ -43,14 +43,14 @@ def _unknown_override(key: str, config_dir: Path, config_name: str, arguments: S
     config = _compose(config_dir, config_name, others)
     if config is None:
         config = _compose(config_dir, config_name, [])
+    if config is None:
+        return f"{key}: no such key."
     section, _, _ = key.rpartition(".")
-    node = OmegaConf.select(config, section) if config is not None and section else config
+    node = OmegaConf.select(config, section) if section else config
     while not isinstance(node, DictConfig) and section:
         section = section.rpartition(".")[0]
         node = OmegaConf.select(config, section) if section else config
-        key = (
-            key[: len(section) + 1] + key[len(section) + 1 :].split(".")[0] if section else key.split(".")[0]
-        )
+        key = key[: len(section) + 1] + key[len(section) + 1 :].split(".")[0] if section else key.split(".")[0]
     return unknown_key(key, [str(name) for name in node] if isinstance(node, DictConfig) else [])
 
 
@@ -62,7 +62,7 @@ def _compose(config_dir: Path, config_name: str, overrides: Sequence[str]) -> Di
     try:
         with initialize_config_dir(str(config_dir), version_base="1.3"):
             return compose(config_name, overrides=list(overrides))
-    except Exception:  # noqa: BLE001 - any second fault only makes the hint less precise
+    except Exception:
         return None
 
 

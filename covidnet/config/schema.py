@@ -76,9 +76,7 @@ class AugmentConfig(Section):
     @classmethod
     def _ordered(cls, value: list[float]) -> list[float]:
         if value[0] > value[1]:
-            raise ValueError(
-                f"expected [low, high] with low <= high, for example [{value[1]:g}, {value[0]:g}]"
-            )
+            raise ValueError(f"expected [low, high] with low <= high, for example [{value[1]:g}, {value[0]:g}]")
         return value
 
 
@@ -156,9 +154,7 @@ class TrainerConfig(Section):
     devices: PositiveInt | Literal["auto", -1] | str | list[int]
     num_nodes: PositiveInt
     strategy: Name
-    precision: Literal[
-        "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "transformer-engine"
-    ]
+    precision: Literal["32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "transformer-engine"]
     accumulate_grad_batches: PositiveInt
     gradient_clip_val: Positive | None
     gradient_clip_algorithm: Literal["norm", "value"]

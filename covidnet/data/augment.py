@@ -7,6 +7,7 @@ torch's own `affine_grid` and `grid_sample` with one matrix per image, equal to 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,9 +65,7 @@ def affine(
     return warped + fill if fill else warped
 
 
-def _inverse_matrices(
-    angle: Tensor, zoom: Tensor, shift: Tensor, flip: Tensor, height: int, width: int
-) -> Tensor:
+def _inverse_matrices(angle: Tensor, zoom: Tensor, shift: Tensor, flip: Tensor, height: int, width: int) -> Tensor:
     """Matrices (B, 2, 3) from output to input positions, in affine_grid's coordinates of [-1, 1]."""
     radians = angle.double() * (math.pi / 180.0)
     cos, sin = torch.cos(radians) / zoom.double(), torch.sin(radians) / zoom.double()
@@ -85,8 +84,8 @@ class Augmentation:
     """Random changes of training images; conf/augment describes each."""
 
     rotation: float = 0.0
-    scale: tuple[float, float] = (1.0, 1.0)
-    translation: tuple[float, float] = (0.0, 0.0)
+    scale: Sequence[float] = (1.0, 1.0)
+    translation: Sequence[float] = (0.0, 0.0)
     horizontal_flip: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
@@ -108,9 +107,7 @@ class Augmentation:
         if self._warps:
             images = self._warp(images, draws)
         if self.brightness:
-            images = images * _between(draws[:, 5], 1 - self.brightness, 1 + self.brightness).view(
-                -1, 1, 1, 1
-            )
+            images = images * _between(draws[:, 5], 1 - self.brightness, 1 + self.brightness).view(-1, 1, 1, 1)
         if self.contrast:
             mean = images.mean(dim=(1, 2, 3), keepdim=True)
             factor = _between(draws[:, 6], 1 - self.contrast, 1 + self.contrast).view(-1, 1, 1, 1)

@@ -70,7 +70,7 @@ class WholeBatchSampler(BatchSampler):
         return super().__len__() - int(joined)
 
 
-def as_loaded(batch: Batch) -> Batch:
+def as_loaded(batch: Any) -> Any:
     """Collate nothing: a dataset that is asked for batches returns batches."""
     return batch
 

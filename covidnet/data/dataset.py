@@ -52,7 +52,7 @@ class XrayDataset:
 
 
 def content_hash(rows: Sequence[SplitRow]) -> str:
-    """One hash of the images: their relative paths, labels and contents, not of where they lie or how they are split."""
+    """One hash of the images: relative paths, labels and contents; not where they lie or how they are split."""
     digest = hashlib.sha256()
     for row in sorted(rows, key=lambda row: row.path):
         digest.update(f"{row.path}\0{row.label}\0{row.sha256}\n".encode(errors="surrogateescape"))

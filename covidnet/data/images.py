@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 Pixels = NDArray[np.uint8]
 """Decoded image of shape (C, H, W), values 0 to 255; C is 1 where the image is grey, else 3 (RGB)."""
@@ -56,9 +56,7 @@ def decode_image(path: Path, size: tuple[int, int], max_pixels: int) -> tuple[Pi
             warnings.simplefilter("ignore")  # warnings on odd metadata; real damage raises
             with Image.open(io.BytesIO(content)) as image:
                 _check_area(image, max_pixels)
-                info = ImageInfo(
-                    image.width, image.height, image.mode, image.format or "?", len(content), sha256
-                )
+                info = ImageInfo(image.width, image.height, image.mode, image.format or "?", len(content), sha256)
                 pixels = _resize(_to_eight_bits(ImageOps.exif_transpose(image)), size)
     except UnreadableImageError:
         raise
@@ -70,9 +68,7 @@ def decode_image(path: Path, size: tuple[int, int], max_pixels: int) -> tuple[Pi
 
 def _check_area(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
-        raise UnreadableImageError(
-            f"{image.width}x{image.height} pixels, more than data.max_pixels={max_pixels}"
-        )
+        raise UnreadableImageError(f"{image.width}x{image.height} pixels, more than data.max_pixels={max_pixels}")
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
@@ -107,6 +103,6 @@ def _resize(image: Image.Image, size: tuple[int, int]) -> Pixels:
 def _reason(content: bytes, error: Exception) -> str:
     if not content:
         return "empty file"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "not an image that Pillow knows"
     return str(error) or type(error).__name__

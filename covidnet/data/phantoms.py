@@ -152,9 +152,7 @@ def plan_phantoms(spec: PhantomSpec) -> Iterator[Phantom]:
         )
 
 
-def draw_phantom(
-    anatomy: Anatomy, acquisition: Acquisition, opacity: Opacity | None = None
-) -> NDArray[np.uint8]:
+def draw_phantom(anatomy: Anatomy, acquisition: Acquisition, opacity: Opacity | None = None) -> NDArray[np.uint8]:
     """Draw one film, grey, shape (H, W) as ``acquisition.shape``, values 0 to 255.
 
     Without ``opacity`` the same patient is healthy; the pictures then differ inside the lung fields only.
@@ -189,9 +187,7 @@ def write_phantoms(folder: Path, spec: PhantomSpec) -> Path:
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror}). Name a writable folder.") from error
     try:
-        contents = (
-            temporary / "phantoms"
-        )  # made here so that its mode follows the umask; mkdtemp's is private
+        contents = temporary / "phantoms"  # made here so that its mode follows the umask; mkdtemp's is private
         _write_all(contents, spec)
         _move(contents, folder, spec)
     finally:
@@ -233,10 +229,9 @@ def _develop(brightness: Field, film: Acquisition) -> NDArray[np.uint8]:
     across = np.linspace(-1, 1, width, dtype=np.float32)[None, :] ** 2
     along = np.linspace(-1, 1, height, dtype=np.float32)[:, None] ** 2
     tone = np.clip(brightness * np.float32(1.35) - np.float32(0.12), 0, 1) ** np.float32(film.gamma)
-    value = (0.5 + film.contrast * (tone - 0.5) + film.exposure) * (
-        1 - 0.5 * film.vignette * (across + along)
-    )
-    return np.clip(np.rint(255 * (value + film.noise * grain)), 0, 255).astype(np.uint8)
+    value = (0.5 + film.contrast * (tone - 0.5) + film.exposure) * (1 - 0.5 * film.vignette * (across + along))
+    grey: NDArray[np.uint8] = np.clip(np.rint(255 * (value + film.noise * grain)), 0, 255).astype(np.uint8)
+    return grey
 
 
 def _write_all(folder: Path, spec: PhantomSpec) -> None:
@@ -261,9 +256,7 @@ def _move(contents: Path, folder: Path, spec: PhantomSpec) -> None:
         os.rename(contents, folder)  # noqa: PTH104 - fails where a folder with content exists
     except OSError as error:
         if not _is_finished(folder, spec):
-            raise DataError(
-                f"{folder}: cannot be written ({error.strerror}). Name another folder."
-            ) from error
+            raise DataError(f"{folder}: cannot be written ({error.strerror}). Name another folder.") from error
 
 
 def _is_finished(folder: Path, spec: PhantomSpec) -> bool:
@@ -274,25 +267,20 @@ def _is_finished(folder: Path, spec: PhantomSpec) -> bool:
     expected = f"expected {json.dumps(wanted)}"
     remedy = f"Delete {folder} to draw it again, or name another folder."
     if not folder.is_dir():
-        raise DataError(
-            f"{folder}: found a file, expected a folder of phantoms or none. Name another folder."
-        )
+        raise DataError(f"{folder}: found a file, expected a folder of phantoms or none. Name another folder.")
     found = _read_manifest(folder)
     if found is None:
         names = sorted(entry.name for entry in folder.iterdir())
         if not names:
             return False
         listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        raise DataError(
-            f"{folder}: found {listed} without a readable {MANIFEST}, {expected}. Name another folder."
-        )
+        raise DataError(f"{folder}: found {listed} without a readable {MANIFEST}, {expected}. Name another folder.")
     if found != wanted:
         raise DataError(f"{folder}: found phantoms of {json.dumps(found)}, {expected}. {remedy}")
     missing = [phantom.path for phantom in plan_phantoms(spec) if not (folder / phantom.path).is_file()]
     if missing:
         raise DataError(
-            f"{folder}: found {len(missing)} of {spec.count} images missing ({missing[0]}), {expected}. "
-            f"{remedy}"
+            f"{folder}: found {len(missing)} of {spec.count} images missing ({missing[0]}), {expected}. {remedy}"
         )
     return True
 

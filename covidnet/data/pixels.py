@@ -97,9 +97,7 @@ class StreamedPixels:
         try:
             return decode_image(file, self.settings.size, self.settings.max_pixels)[0]
         except UnreadableImageError as error:
-            raise DataError(
-                f"{file}: {error}. It was readable when the run started; was it changed?"
-            ) from error
+            raise DataError(f"{file}: {error}. It was readable when the run started; was it changed?") from error
 
 
 @dataclass
@@ -167,8 +165,8 @@ def cache_pixels(files: Sequence[Path], settings: DecodeSettings, cache_dir: Pat
         return _open(entry, hashes, settings, built, time.perf_counter() - started)
     except OSError as error:
         raise DataError(
-            f"data.cache_dir={cache_dir}: the pixel cache cannot be used ({error.strerror or error}). Give another folder "
-            "with data.cache_dir=PATH, or decode at every epoch with data.cache=false."
+            f"data.cache_dir={cache_dir}: the pixel cache cannot be used ({error.strerror or error}). "
+            "Give another folder with data.cache_dir=PATH, or decode at every epoch with data.cache=false."
         ) from error
 
 
@@ -184,18 +182,14 @@ def _build(entry: Path, readable: dict[str, Path], settings: DecodeSettings) -> 
     planes = 0
     try:
         with (temporary / "planes.u8").open("wb") as file:
-            outcomes = _in_threads(
-                lambda path: _try_decode(path, settings), list(readable.values()), "decoding images"
-            )
+            outcomes = _in_threads(lambda path: _try_decode(path, settings), list(readable.values()), "decoding images")
             for (digest, path), outcome in zip(readable.items(), outcomes, strict=True):
                 if isinstance(outcome, str):
                     index[digest] = {"error": outcome}
                     continue
                 pixels, info = outcome
                 if info.sha256 != digest:
-                    raise DataError(
-                        f"{path}: changed while it was read. Start again when nothing writes to it."
-                    )
+                    raise DataError(f"{path}: changed while it was read. Start again when nothing writes to it.")
                 file.write(pixels.tobytes())
                 index[digest] = {"first": planes, "channels": pixels.shape[0], "info": asdict(info)}
                 planes += pixels.shape[0]
@@ -212,8 +206,10 @@ def _build(entry: Path, readable: dict[str, Path], settings: DecodeSettings) -> 
 def _open(
     entry: Path, hashes: Sequence[str | None], settings: DecodeSettings, built: bool, seconds: float
 ) -> Inspected:
-    index = json.loads((entry / "index.json").read_text())
-    found = [index[digest] if digest is not None else {"error": "cannot be read"} for digest in hashes]
+    index: dict[str, dict[str, Any]] = json.loads((entry / "index.json").read_text())
+    found: list[dict[str, Any]] = [
+        index[digest] if digest is not None else {"error": "cannot be read"} for digest in hashes
+    ]
     total = sum(item.get("channels", 0) for item in index.values())
     shape = (total, *settings.size)
     file = entry / "planes.u8"
@@ -221,9 +217,7 @@ def _open(
         raise DataError(
             f"{file}: {file.stat().st_size} bytes, expected {int(np.prod(shape))}. Delete {entry} and start again."
         )
-    planes = (
-        np.memmap(file, dtype=np.uint8, mode="r", shape=shape) if total else np.zeros(shape, dtype=np.uint8)
-    )
+    planes = np.memmap(file, dtype=np.uint8, mode="r", shape=shape) if total else np.zeros(shape, dtype=np.uint8)
     source = CachedPixels(
         planes,
         np.array([item.get("first", -1) for item in found], dtype=np.int64),

@@ -55,13 +55,9 @@ def scan_folder(root: Path) -> Scan:
         DataError: ``root`` is missing, not a folder, not readable, or holds no image in a class folder.
     """
     if not root.exists():
-        raise DataError(
-            f"data.root={root}: no such folder. Give the folder that holds one sub-folder per class."
-        )
+        raise DataError(f"data.root={root}: no such folder. Give the folder that holds one sub-folder per class.")
     if not root.is_dir():
-        raise DataError(
-            f"data.root={root}: a file, not a folder. Give the folder that holds one sub-folder per class."
-        )
+        raise DataError(f"data.root={root}: a file, not a folder. Give the folder that holds one sub-folder per class.")
     scan = Scan(root)
     for path in _walk(root, scan, frozenset()):
         relative = path.relative_to(root)
@@ -82,9 +78,7 @@ def _walk(folder: Path, scan: Scan, above: frozenset[tuple[int, int]]) -> Iterat
         status = folder.stat()
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(
-            f"{folder}: the folder cannot be read ({error.strerror}). Check its permissions."
-        ) from error
+        raise DataError(f"{folder}: the folder cannot be read ({error.strerror}). Check its permissions.") from error
     identity = (status.st_dev, status.st_ino)
     if identity in above:
         scan.loops.append(folder.relative_to(scan.root).as_posix())
@@ -117,6 +111,4 @@ def _nothing_found(scan: Scan) -> str:
     elif scan.other_files:
         message += f"; {scan.other_files} files there are not images"
     suffixes = " ".join(sorted(IMAGE_SUFFIXES))
-    return (
-        f"{message}. Expected {scan.root}/CLASS/IMAGE with one folder per class and the suffixes {suffixes}."
-    )
+    return f"{message}. Expected {scan.root}/CLASS/IMAGE with one folder per class and the suffixes {suffixes}."

@@ -204,9 +204,7 @@ def _shares(study: DatasetStudy, counts_of: Callable[[ClassStudy], Mapping[str, 
 def _outlier_lists(study: DatasetStudy) -> str:
     lines = []
     for one in study.classes:
-        described = [
-            f"`{_name(o.path)}` {o.width} x {o.height} ({' and '.join(o.sides)})" for o in one.outliers
-        ]
+        described = [f"`{_name(o.path)}` {o.width} x {o.height} ({' and '.join(o.sides)})" for o in one.outliers]
         lines.append(f"**{_name(one.name)}**: {_counted(len(described), 'outlier')}\n")
         if described:
             lines.append(_bullets(described))
@@ -224,13 +222,9 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A markdown table with padded columns, so that the plain text lines up too; numbers stand right."""
     cells = [[_name(cell) for cell in row] for row in (header, *rows)]
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(header))]
-    words = [
-        not any(row[column][:1].isdigit() for row in cells[1:]) or column == 0
-        for column in range(len(header))
-    ]
+    words = [not any(row[column][:1].isdigit() for row in cells[1:]) or column == 0 for column in range(len(header))]
     rule = [
-        ":" + "-" * (width - 1) if word else "-" * (width - 1) + ":"
-        for width, word in zip(widths, words, strict=True)
+        ":" + "-" * (width - 1) if word else "-" * (width - 1) + ":" for width, word in zip(widths, words, strict=True)
     ]
     lines = []
     for row in (cells[0], rule, *cells[1:]):

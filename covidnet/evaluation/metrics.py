@@ -13,8 +13,8 @@ from sklearn import metrics as sk
 
 from covidnet.errors import ConfigError
 from covidnet.evaluation.intervals import exact_interval
-from covidnet.evaluation.predictions import Predictions
 from covidnet.naming import did_you_mean
+from covidnet.predictions import Predictions
 
 Indices = NDArray[np.int64]
 """Class indices, shape (N,)."""

@@ -23,9 +23,7 @@ SMALLEST_LABELLED = 4.0
 """Narrower parts of a bar, in percent, have no room for their count."""
 
 # `vert` is deprecated from 3.10 on, and 3.9 does not know `orientation`.
-LYING: dict[str, Any] = (
-    {"orientation": "horizontal"} if matplotlib.__version_info__ >= (3, 10) else {"vert": False}
-)
+LYING: dict[str, Any] = {"orientation": "horizontal"} if matplotlib.__version_info__ >= (3, 10) else {"vert": False}
 
 ASPECT_GUIDES = ((0.75, "3:4"), (1.0, "1:1"), (4 / 3, "4:3"), (2.0, "2:1"))
 
@@ -62,9 +60,7 @@ def dataset_figure(pairs: Sequence[tuple[Record, ImageInfo]], classes: Sequence[
     _bars(panels["format"], [[info.format for info in group] for group in groups], "File types")
     for key in ("width", "height", "mode", "format"):
         # The panels of a row share their classes, so the names stand once, at the left.
-        panels[key].set_yticks(
-            range(len(groups)), counted if key in {"width", "mode"} else [""] * len(groups)
-        )
+        panels[key].set_yticks(range(len(groups)), counted if key in {"width", "mode"} else [""] * len(groups))
         panels[key].set_ylim(len(groups) - 0.4, -0.6)
     if groups:
         figure.legend(*panels["shape"].get_legend_handles_labels(), loc="outside lower right", ncols=4)
@@ -172,9 +168,7 @@ def _bars(axes: Axes, groups: Sequence[Sequence[str]], title: str) -> None:
         found = np.array([count[value] for count in counts])
         shares = 100 * found / sizes
         color = style.VALUE_COLORS[index % len(style.VALUE_COLORS)]
-        axes.barh(
-            range(len(groups)), shares, left=lefts, color=color, edgecolor="white", height=0.62, label=value
-        )
+        axes.barh(range(len(groups)), shares, left=lefts, color=color, edgecolor="white", height=0.62, label=value)
         for row, share in enumerate(shares):
             if share >= SMALLEST_LABELLED:
                 axes.text(lefts[row] + share / 2, row, f"{found[row]}", ha="center", va="center", fontsize=9)

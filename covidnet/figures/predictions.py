@@ -13,8 +13,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from covidnet.evaluation.metrics import confusion_matrix
-from covidnet.evaluation.predictions import Prediction, Predictions
 from covidnet.figures import style
+from covidnet.predictions import Prediction, Predictions
 
 MOST_IMAGES = 64
 MOST_LARGE_CELLS = 4
@@ -62,17 +62,13 @@ def _label_cells(
     axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64], supports: NDArray[np.int64]
 ) -> None:
     size = len(counts)
-    big, small = (
-        (15.0, 10.0) if size <= MOST_LARGE_CELLS else (max(8.0, 13.0 - size / 3), max(6.5, 10.0 - size / 4))
-    )
+    big, small = (15.0, 10.0) if size <= MOST_LARGE_CELLS else (max(8.0, 13.0 - size / 3), max(6.5, 10.0 - size / 4))
     for (row, column), count in np.ndenumerate(counts):
         # In a large matrix a zero is noise around the numbers that matter.
         if count == 0 and size > 8:
             continue
         color = "white" if shares[row, column] > 0.55 else style.INK
-        axes.text(
-            column, row, f"{count}", ha="center", va="bottom", fontsize=big, fontweight="bold", color=color
-        )
+        axes.text(column, row, f"{count}", ha="center", va="bottom", fontsize=big, fontweight="bold", color=color)
         share = f"{shares[row, column]:.0%}" if supports[row, 0] else "–"
         axes.text(column, row + 0.06, share, ha="center", va="top", fontsize=small, color=color)
 
@@ -118,15 +114,11 @@ def test_images_figure(predictions: Predictions, images: Mapping[str, NDArray[np
     width = max(7.5, 2 * MARGIN + columns * CELL + (columns - 1) * GAP)
     figure = Figure(figsize=(width, TOP + rows * (CELL + CAPTION) + 0.35))
     wrong = int((truth != best).sum())
-    style.header(
-        figure, "Images with their predictions", _counts_line(len(order), len(shown), wrong, predictions)
-    )
+    style.header(figure, "Images with their predictions", _counts_line(len(order), len(shown), wrong, predictions))
     style.footer(figure)
     for place, index in enumerate(shown):
         row, column = divmod(place, columns)
-        axes = style.cell_axes(
-            figure, MARGIN + column * (CELL + GAP), TOP + row * (CELL + CAPTION), CELL, CELL
-        )
+        axes = style.cell_axes(figure, MARGIN + column * (CELL + GAP), TOP + row * (CELL + CAPTION), CELL, CELL)
         prediction = predictions.rows[index]
         _show(axes, images.get(prediction.path))
         _caption(axes, prediction, predictions.classes, int(best[index]))
@@ -139,9 +131,7 @@ def _order(predictions: Predictions, best: NDArray[np.int64]) -> list[int]:
     indices = np.arange(len(truth))
     confidence = probabilities[indices, best]
     right = truth == best
-    return sorted(
-        indices.tolist(), key=lambda i: (bool(right[i]), confidence[i] if right[i] else -confidence[i], i)
-    )
+    return sorted(indices.tolist(), key=lambda i: (bool(right[i]), confidence[i] if right[i] else -confidence[i], i))
 
 
 def _counts_line(n: int, shown: int, wrong: int, predictions: Predictions) -> str:
@@ -155,9 +145,7 @@ def _show(axes: Axes, image: NDArray[np.uint8] | None) -> None:
         style.draw_image(axes, image)
         return
     axes.set_facecolor(style.FAINT)
-    axes.text(
-        0.5, 0.5, "image not\navailable", ha="center", va="center", fontsize=9, transform=axes.transAxes
-    )
+    axes.text(0.5, 0.5, "image not\navailable", ha="center", va="center", fontsize=9, transform=axes.transAxes)
 
 
 def _caption(axes: Axes, row: Prediction, classes: Sequence[str], best: int) -> None:

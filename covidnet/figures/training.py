@@ -98,9 +98,7 @@ def _scale_loss(axes: Axes, history: Sequence[Mapping[str, float]]) -> None:
 
 
 def _learning_rate(axes: Axes, epochs: NDArray[np.float64], rates: NDArray[np.float64]) -> None:
-    axes.step(
-        epochs, rates, where="mid", color=style.INK, linewidth=1.8, marker="." if len(epochs) == 1 else None
-    )
+    axes.step(epochs, rates, where="mid", color=style.INK, linewidth=1.8, marker="." if len(epochs) == 1 else None)
     axes.set_title("Learning rate (log scale)")
     axes.set_xlabel("epoch")
     axes.grid(axis="y")

@@ -130,9 +130,7 @@ def _torchvision_names() -> list[str]:
 
 def _unknown(name: str) -> str:
     if name in torchvision.models.list_models():
-        return (
-            f"backbone={name}: torchvision has it, but not for the classification of images. {_how_to_list()}"
-        )
+        return f"backbone={name}: torchvision has it, but not for the classification of images. {_how_to_list()}"
     if _installed("timm") and _timm().is_model(name):
         return f"backbone={name}: no such model of torchvision, but timm has it: backbone={TIMM}{name}"
     hint = did_you_mean(name, [*_torchvision_names(), OFFLINE])
@@ -153,13 +151,9 @@ def _validate_timm(name: str, weights: str) -> None:
     }  # the second hold names with a tag: resnet18.a1_in1k
     if name not in valid:
         hint = did_you_mean(f"{TIMM}{name}", [TIMM + known for known in sorted(valid)])
-        raise ConfigError(
-            f"backbone={TIMM}{name}: timm {timm.__version__} has no such model.{hint} {_how_to_list()}"
-        )
+        raise ConfigError(f"backbone={TIMM}{name}: timm {timm.__version__} has no such model.{hint} {_how_to_list()}")
     if weights == IMAGENET and not timm.models.is_model_pretrained(name):
-        raise WeightsError(
-            f"weights=imagenet: timm has no weights for {name}; weights=none trains from scratch"
-        )
+        raise WeightsError(f"weights=imagenet: timm has no weights for {name}; weights=none trains from scratch")
 
 
 def _validate_offline(weights: str) -> None:

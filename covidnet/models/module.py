@@ -52,14 +52,11 @@ class XrayClassifier(LightningModule):
         self.schedule: Schedule | None = None
         self.epoch_values: dict[str, float] = {}
         self._schedule_state: dict[str, Any] | None = None
-        self.metrics = nn.ModuleDict(
-            {
-                "train_loss": MeanMetric(),
-                "train_acc": MulticlassAccuracy(num_classes, average="micro"),
-                "val_loss": MeanMetric(),
-                "val_acc": MulticlassAccuracy(num_classes, average="micro"),
-            }
-        )
+        self._steps_seen = 0
+        # As attributes, torchmetrics move to the device with the network and accumulate there.
+        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        self.train_acc = MulticlassAccuracy(num_classes, average="micro")
+        self.val_acc = MulticlassAccuracy(num_classes, average="micro")
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, C) of images (B, 3, H, W)."""
@@ -68,17 +65,17 @@ class XrayClassifier(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        return self._step("train", batch)
+        return self._step(batch, self.train_loss, self.train_acc)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch towards the validation metrics."""
-        self._step("val", batch)
+        self._step(batch, self.val_loss, self.val_acc)
 
-    def _step(self, part: str, batch: Batch) -> Tensor:
+    def _step(self, batch: Batch, mean_loss: MeanMetric, accuracy: MulticlassAccuracy) -> Tensor:
         logits = self(batch.images)
         loss = functional.cross_entropy(logits, batch.labels)
-        self.metrics[f"{part}_loss"].update(loss.detach(), weight=len(batch.labels))
-        self.metrics[f"{part}_acc"].update(logits.detach(), batch.labels)
+        mean_loss.update(loss.detach(), weight=len(batch.labels))
+        accuracy.update(logits.detach(), batch.labels)
         return loss
 
     def on_train_epoch_start(self) -> None:
@@ -86,31 +83,28 @@ class XrayClassifier(LightningModule):
         torch.manual_seed((self.seed * 1_000_003 + self.current_epoch) % 2**63)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Step a schedule that goes by optimiser steps."""
-        if self.schedule is not None and self.schedule.per_step and self._stepped:
+        """Step a schedule that goes by optimiser steps, of which there are fewer when gradients accumulate."""
+        if self.schedule is not None and self.trainer.global_step > self._steps_seen:
             self.schedule.end_step()
-
-    @property
-    def _stepped(self) -> bool:
-        """Whether the last batch ended with an optimiser step (gradients may be accumulated over several)."""
-        return not self.trainer.fit_loop._should_accumulate()
+        self._steps_seen = self.trainer.global_step
 
     def on_validation_epoch_end(self) -> None:
         """Make the validation loss known to callbacks such as early stopping."""
-        self._close("val")
+        self._close("val", self.val_loss, self.val_acc)
         self.log("val_loss", self.epoch_values["val_loss"], logger=False)
 
     def on_train_epoch_end(self) -> None:
         """Close the epoch: its metrics first, then the schedule that may watch them."""
-        self._close("train")
+        self._close("train", self.train_loss, self.train_acc)
         self.epoch_values["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         if self.schedule is not None:
             self.schedule.end_epoch(self.epoch_values)
 
-    def _close(self, part: str) -> None:
-        for name in (f"{part}_loss", f"{part}_acc"):
-            self.epoch_values[name] = float(self.metrics[name].compute())
-            self.metrics[name].reset()
+    def _close(self, part: str, mean_loss: MeanMetric, accuracy: MulticlassAccuracy) -> None:
+        self.epoch_values[f"{part}_loss"] = float(mean_loss.compute())
+        self.epoch_values[f"{part}_acc"] = float(accuracy.compute())
+        mean_loss.reset()
+        accuracy.reset()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser; the schedule beside it is stepped here, see `Schedule`."""
@@ -121,6 +115,7 @@ class XrayClassifier(LightningModule):
 
     def on_fit_start(self) -> None:
         """Give the schedule the state it had when the checkpoint was written."""
+        self._steps_seen = self.trainer.global_step
         if self.schedule is not None and self._schedule_state is not None:
             self.schedule.scheduler.load_state_dict(self._schedule_state)
 

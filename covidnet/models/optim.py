@@ -19,9 +19,7 @@ from covidnet.config.schema import (
 )
 
 
-def build_optimizer(
-    config: AdamConfig | SGDConfig, parameters: Iterable[torch.nn.Parameter]
-) -> torch.optim.Optimizer:
+def build_optimizer(config: AdamConfig | SGDConfig, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
     """The configured optimiser over those parameters that learn."""
     learning = [parameter for parameter in parameters if parameter.requires_grad]
     if isinstance(config, SGDConfig):
@@ -79,6 +77,6 @@ def build_schedule(
         return Schedule(CosineAnnealingLR(optimizer, T_max=epochs, eta_min=config.min_lr))
     if isinstance(config, OneCycleConfig):
         peak = optimizer.param_groups[0]["lr"]
-        # One step more than there are: a run that is resumed with more epochs must not step past the end.
+        # One more than there are optimiser steps, because the schedule is stepped after the last one too.
         return Schedule(OneCycleLR(optimizer, peak, total_steps + 1, pct_start=config.warmup), per_step=True)
     return None

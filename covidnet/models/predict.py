@@ -12,9 +12,9 @@ from torch import nn
 from covidnet.data.datamodule import XrayDataModule
 from covidnet.data.records import Record
 from covidnet.errors import WeightsError
-from covidnet.evaluation.predictions import Prediction, Predictions
 from covidnet.models.backbones import build_backbone
 from covidnet.models.module import DESCRIPTION_KEY
+from covidnet.predictions import Prediction, Predictions
 
 PREFIX = "net."
 """Where the network's weights are in a checkpoint of `XrayClassifier`."""
@@ -27,16 +27,12 @@ def load_network(checkpoint: Path) -> tuple[nn.Module, list[str]]:
         WeightsError: The file is missing, is no checkpoint of this project, or does not fit its own description.
     """
     if not checkpoint.is_file():
-        raise WeightsError(
-            f"{checkpoint}: missing. Did the run stop before its first epoch ended? Go on with resume=."
-        )
+        raise WeightsError(f"{checkpoint}: missing. Did the run stop before its first epoch ended? Go on with resume=.")
     try:
         content: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
         description = content[DESCRIPTION_KEY]
         state = {
-            name.removeprefix(PREFIX): value
-            for name, value in content["state_dict"].items()
-            if name.startswith(PREFIX)
+            name.removeprefix(PREFIX): value for name, value in content["state_dict"].items() if name.startswith(PREFIX)
         }
         classes = [str(name) for name in description["classes"]]
         network = build_backbone(str(description["backbone"]), len(classes), "none")

@@ -145,8 +145,7 @@ def _state_dict_in(content: Any, path: Path) -> dict[str, Tensor]:
     else:
         found = f"a {type(content).__name__}"
     raise WeightsError(
-        f"{path} holds no state dict but {found}; expected names with tensors, plain or under "
-        f"{', '.join(WRAPPED_IN)}"
+        f"{path} holds no state dict but {found}; expected names with tensors, plain or under {', '.join(WRAPPED_IN)}"
     )
 
 
@@ -221,8 +220,7 @@ def _only_classes_differ(state: State, own: State, head: set[str]) -> bool:
     """Whether the head is missing, or differs in its first dimension (the classes) and no other."""
     present = head & state.keys()
     same_inputs = all(
-        state[name].ndim == own[name].ndim and state[name].shape[1:] == own[name].shape[1:]
-        for name in present
+        state[name].ndim == own[name].ndim and state[name].shape[1:] == own[name].shape[1:] for name in present
     )
     same = present == head and all(state[name].shape == own[name].shape for name in head)
     return same_inputs and not same

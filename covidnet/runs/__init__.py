@@ -1,0 +1,1 @@
+"""Run directories: their names, their layout, and what they were made with."""

@@ -79,9 +79,7 @@ def open_run(directory: str) -> tuple[RunLayout, DictConfig]:
             f"{directory}: no such run directory. Give one that train.py printed, such as outputs/DATE_TIME."
         )
     if not layout.config.is_file():
-        raise RunError(
-            f"{directory}: not a run directory, {layout.config} is missing. Give one that train.py made."
-        )
+        raise RunError(f"{directory}: not a run directory, {layout.config} is missing. Give one that train.py made.")
     config = OmegaConf.load(layout.config)
     if not isinstance(config, DictConfig):
         raise RunError(f"{layout.config}: not a configuration.")

@@ -55,6 +55,4 @@ def read_history(path: Path) -> list[Row]:
         try:
             return [{name: float(row[name]) for name in COLUMNS} for row in reader]
         except (KeyError, TypeError, ValueError) as error:
-            raise RunError(
-                f"{path}, line {reader.line_num}: not a row of {', '.join(COLUMNS)} ({error})."
-            ) from error
+            raise RunError(f"{path}, line {reader.line_num}: not a row of {', '.join(COLUMNS)} ({error}).") from error

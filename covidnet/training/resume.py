@@ -38,6 +38,12 @@ def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig
     merged = OmegaConf.merge(stored, OmegaConf.from_dotlist(changes))
     assert isinstance(merged, DictConfig)
     settings = check(merged, TrainConfig)
+    planned = check(stored, TrainConfig).trainer.max_epochs
+    if settings.trainer.max_epochs != planned and settings.scheduler.name in {"cosine", "one_cycle"}:
+        raise ConfigError(
+            f"trainer.max_epochs: found {settings.trainer.max_epochs}; scheduler={settings.scheduler.name} was planned "
+            f"over {planned} epochs and cannot be stretched. Start a new run, or resume without it."
+        )
     done = len(read_history(layout.history))
     longer = any(text.startswith(("trainer.max_epochs=", "trainer.max_time=")) for text in changes)
     if layout.metrics.is_file() and not (longer and done < settings.trainer.max_epochs):

@@ -11,7 +11,7 @@ from covidnet.evaluation.metrics import (
     confusion_matrix,
     default_positive_class,
 )
-from covidnet.evaluation.predictions import Prediction, Predictions
+from covidnet.predictions import Prediction, Predictions
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from PIL import Image
 from covidnet import figures
 from covidnet.data.images import ImageInfo
 from covidnet.data.records import Record
-from covidnet.evaluation.predictions import Prediction, Predictions
 from covidnet.figures import style
+from covidnet.predictions import Prediction, Predictions
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +36,7 @@ def made_predictions(n, size, wrong=()):
         answer = (i + 1) % size if i in wrong else i % size
         probabilities = np.full(size, 0.2 / max(1, size - 1))
         probabilities[answer] = 0.8
-        rows.append(
-            Prediction(f"{classes[i % size]}/{i}.png", "test", classes[i % size], tuple(probabilities))
-        )
+        rows.append(Prediction(f"{classes[i % size]}/{i}.png", "test", classes[i % size], tuple(probabilities)))
     return Predictions(classes, tuple(rows))
 
 
@@ -63,9 +61,7 @@ def test_dataset_figure(size):
     classes = [f"c{i}" for i in range(size)]
     found = texts(figures.dataset_figure(pairs(20, classes), classes))
     assert any("20 images" in text for text in found)
-    assert {"Width (pixels)", "Height (pixels)", "Colour modes", "File types", "4:3", "RGB", "PNG"} <= set(
-        found
-    )
+    assert {"Width (pixels)", "Height (pixels)", "Colour modes", "File types", "4:3", "RGB", "PNG"} <= set(found)
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -197,9 +193,7 @@ def test_shorten_middle():
     assert shortened == "1-s2.0-…g-b.jpg" and len(shortened) == 15
 
 
-@pytest.mark.parametrize(
-    ("n", "expected"), [(1, (1, 1)), (5, (1, 5)), (10, (2, 5)), (40, (5, 8)), (64, (8, 8))]
-)
+@pytest.mark.parametrize(("n", "expected"), [(1, (1, 1)), (5, (1, 5)), (10, (2, 5)), (40, (5, 8)), (64, (8, 8))])
 def test_grid_shape(n, expected):
     assert style.grid_shape(n, 8) == expected
 
@@ -222,7 +216,5 @@ def test_a_users_matplotlibrc_changes_nothing():
 
 
 def test_the_metrics_and_the_study_do_not_load_matplotlib():
-    code = (
-        "import sys, covidnet.evaluation.metrics, covidnet.data.study; assert 'matplotlib' not in sys.modules"
-    )
+    code = "import sys, covidnet.evaluation.metrics, covidnet.data.study; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

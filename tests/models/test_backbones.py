@@ -253,9 +253,7 @@ def test_a_damaged_or_foreign_file_in_the_cache(hub):
     with pytest.raises(WeightsError, match=re.escape(f"{path} is damaged")):
         build_backbone("resnet18", 2, "imagenet")
     torch.save(torchvision.models.resnet34(weights=None).state_dict(), path)
-    with pytest.raises(
-        WeightsError, match=r"backbone=resnet18 weights=imagenet: .*\n.*layer1\.2\.conv1\.weight"
-    ):
+    with pytest.raises(WeightsError, match=r"backbone=resnet18 weights=imagenet: .*\n.*layer1\.2\.conv1\.weight"):
         build_backbone("resnet18", 2, "imagenet")
 
 

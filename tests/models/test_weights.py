@@ -105,9 +105,7 @@ def test_an_equal_state_dict_is_loaded_whole(state):
     assert equal(model, state)
 
 
-@pytest.mark.parametrize(
-    "prefix", ["module.", "net.", "model.", "backbone.", "_orig_mod.module.", "model.net."]
-)
+@pytest.mark.parametrize("prefix", ["module.", "net.", "model.", "backbone.", "_orig_mod.module.", "model.net."])
 def test_wrappers_prefixes_are_taken_off(state, prefix):
     model = small_model()
     wrapped = {prefix + name: tensor for name, tensor in state.items()}

@@ -51,9 +51,9 @@ def score(
     import torch
 
     from covidnet.data.dataset import open_dataset
-    from covidnet.evaluation.results import Protocol, save_results, summarize
     from covidnet.models.predict import load_network, predict
-    from covidnet.training.pipeline import build_datamodule
+    from covidnet.reporting.results import Protocol, save_results, summarize
+    from covidnet.training.build import build_datamodule
 
     started = time.perf_counter()
     if settings.compute.num_threads is not None:
@@ -69,7 +69,9 @@ def score(
     _refuse_changes(changes, asked.allow_changed_data, root)
 
     if asked.batch_size is not None:
-        settings = settings.model_copy(update={"data": settings.data.model_copy(update={"batch_size": asked.batch_size})})
+        settings = settings.model_copy(
+            update={"data": settings.data.model_copy(update={"batch_size": asked.batch_size})}
+        )
     split = _recorded_split(recorded, {path: position for path, (position, _) in current.items()})
     data = build_datamodule(settings, dataset, split)
     protocol = Protocol.named(settings.protocol)
@@ -79,7 +81,11 @@ def score(
         say("this run validated on its test images (protocol=article): split=val is split=test")
     directory = layout.directory / "evaluation" / asked.split
     shown = asked.split if asked.split == "all" else parts[0]
-    extra: dict[str, Any] = {"run": str(layout.directory), "checkpoint": asked.checkpoint, "changed_data": changes}
+    extra: dict[str, Any] = {
+        "run": str(layout.directory),
+        "checkpoint": asked.checkpoint,
+        "changed_data": changes,
+    }
     save_results(directory, predictions, shown, dataset, settings.data.positive_class, protocol, [], extra)
     for line in summarize(directory / "metrics.json"):
         say(line)
@@ -94,7 +100,9 @@ def _device(name: str) -> str:
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device={name}: {str(error).splitlines()[0]}. Allowed: cpu, cuda, cuda:1, mps ...") from error
+        raise ConfigError(
+            f"device={name}: {str(error).splitlines()[0]}. Allowed: cpu, cuda, cuda:1, mps ..."
+        ) from error
     return name
 
 
@@ -141,7 +149,7 @@ def _recorded_split(recorded: Sequence[SplitRow], positions: dict[str, int]) -> 
 
 def _compare(run_file: Path, new_file: Path) -> str:
     """One line on whether the shared rows agree with those that train.py wrote."""
-    from covidnet.evaluation.predictions import read_predictions
+    from covidnet.predictions import read_predictions
 
     if not run_file.is_file():
         return "the run has no predictions.csv to compare with (it was stopped before its end)"

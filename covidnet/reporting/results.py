@@ -13,13 +13,12 @@ import numpy as np
 from covidnet.console import RESEARCH_ONLY
 from covidnet.data.dataset import XrayDataset
 from covidnet.evaluation.metrics import classification_report_text, compute_metrics
-from covidnet.evaluation.predictions import Predictions, read_predictions, write_predictions
 from covidnet.figures.predictions import confusion_figure, test_images_figure
 from covidnet.figures.style import save_figure
 from covidnet.figures.training import curves_figure
 from covidnet.files import write_json, write_text
+from covidnet.predictions import Predictions, read_predictions, write_predictions
 from covidnet.runs.layout import RunLayout
-from covidnet.training.history import best_row
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def save_results(
         positive_class: Of sensitivity and specificity; None chooses.
         protocol: How the epoch was chosen.
         history: Rows of history.csv; empty draws no curves.
-        extra: Further entries of metrics.json.
+        extra: Further entries of metrics.json; with a history, its ``epoch_kept``.
 
     Returns:
         The figures' files.
@@ -91,9 +90,7 @@ def save_results(
         "test_images.png": test_images_figure(scored, _pictures(dataset, scored)),
     }
     if history:
-        best = best_row([dict(row) for row in history])
-        epoch = None if best is None else int(best["epoch"])
-        figures["curves.png"] = curves_figure(history, best_epoch=epoch, val_name=protocol.validation)
+        figures["curves.png"] = curves_figure(history, best_epoch=extra["epoch_kept"], val_name=protocol.validation)
     for name, figure in figures.items():
         save_figure(figure, directory / name)
     write_json(layout.metrics, metrics)
@@ -127,8 +124,8 @@ def summarize(metrics_file: Path) -> list[str]:
         lines.append(f"  AUROC {metrics['auroc']:.3f}")
     if "epoch_kept" in metrics:
         lines.append(
-            f"  epoch {metrics['epoch_kept']} of {metrics['epochs']} kept; training {metrics['training_seconds']:.1f} s, "
-            f"in all {metrics['total_seconds']:.1f} s"
+            f"  epoch {metrics['epoch_kept']} of {metrics['epochs']} kept; "
+            f"training {metrics['training_seconds']:.1f} s, in all {metrics['total_seconds']:.1f} s"
         )
     return [*lines, RESEARCH_ONLY]
 

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from covidnet.config.hooks import register_resolvers
+from covidnet.commands.hooks import register_resolvers
 from covidnet.console import report_error
 from covidnet.errors import ConfigError, CovidnetError
 

@@ -45,14 +45,12 @@ class Predictions:
     @property
     def probabilities(self) -> NDArray[np.float64]:
         """Probabilities in [0, 1], shape (N, C)."""
-        return np.array([row.probabilities for row in self.rows], dtype=np.float64).reshape(
-            -1, len(self.classes)
-        )
+        return np.array([row.probabilities for row in self.rows], dtype=np.float64).reshape(-1, len(self.classes))
 
     @property
     def predicted(self) -> NDArray[np.int64]:
         """Indices of the most probable class, shape (N,); the first among equals."""
-        return self.probabilities.argmax(axis=1).astype(np.int64)
+        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
     def of_split(self, split: str) -> Predictions:
         """Only the rows of ``split``."""
@@ -83,9 +81,7 @@ def read_predictions(path: Path) -> Predictions:
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         reader = csv.DictReader(file)
         header = list(reader.fieldnames or [])
-        classes = tuple(
-            name.removeprefix(PROBABILITY_PREFIX) for name in header if name.startswith(PROBABILITY_PREFIX)
-        )
+        classes = tuple(name.removeprefix(PROBABILITY_PREFIX) for name in header if name.startswith(PROBABILITY_PREFIX))
         if not classes or not {"path", "split", "label"} <= set(header):
             raise RunError(
                 f"{path}: found the columns {', '.join(header)}; expected path, split, label, prob_CLASS ..."

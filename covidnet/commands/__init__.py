@@ -1,0 +1,1 @@
+"""What the commands do, from the composed configuration to the exit status."""

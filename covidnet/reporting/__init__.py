@@ -1,0 +1,1 @@
+"""The files of a finished run or evaluation, made from its predictions."""

@@ -1,0 +1,125 @@
+"""The parts of a training, made from its settings."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import Callback, EarlyStopping
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+
+from covidnet.config.schema import TrainConfig
+from covidnet.console import console
+from covidnet.data.augment import Augmentation
+from covidnet.data.datamodule import XrayDataModule
+from covidnet.data.dataset import XrayDataset
+from covidnet.data.split import Split, stratified_split
+from covidnet.errors import ConfigError
+from covidnet.models.backbones import build_backbone, check_image_size
+from covidnet.models.module import XrayClassifier
+from covidnet.models.optim import build_optimizer, build_schedule
+from covidnet.runs.layout import RunLayout
+from covidnet.training.callbacks import BestAndLast, History, progress_callback
+
+
+def split_dataset(settings: TrainConfig, dataset: XrayDataset) -> Split:
+    """The split that the protocol asks for."""
+    labels = [record.label for record in dataset.records]
+    val_size = settings.data.val_size if settings.protocol == "holdout" else None
+    return stratified_split(labels, settings.random_state, settings.data.test_size, val_size)
+
+
+def build_datamodule(settings: TrainConfig, dataset: XrayDataset, split: Split) -> XrayDataModule:
+    """The data as Lightning takes it."""
+    augment: dict[str, Any] = settings.augment.model_dump()
+    return XrayDataModule(
+        dataset.pixels,
+        dataset.class_indices,
+        split,
+        Augmentation(**augment),
+        seed=settings.seed,
+        batch_size=settings.data.batch_size,
+        num_workers=settings.data.num_workers,
+        normalize=settings.data.normalize,
+        channels_last=settings.compute.channels_last,
+    )
+
+
+def build_module(settings: TrainConfig, dataset: XrayDataset) -> XrayClassifier:
+    """The network with its loss, metrics, optimiser and schedule; its initial weights follow the seed."""
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    classes = dataset.classes
+    network = build_backbone(settings.backbone, len(classes), settings.weights)
+    check_image_size(network, settings.backbone, (settings.data.image_size,) * 2)
+    if settings.compute.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    description = {
+        "format": 1,
+        "backbone": settings.backbone,
+        "classes": classes,
+        "image_size": settings.data.image_size,
+        "normalize": settings.data.normalize,
+    }
+    return XrayClassifier(
+        network,
+        len(classes),
+        partial(build_optimizer, settings.optimizer),
+        partial(build_schedule, settings.scheduler),
+        settings.seed,
+        description,
+    )
+
+
+def build_trainer(
+    settings: TrainConfig, layout: RunLayout, history: History, logger: TensorBoardLogger | None
+) -> lightning.Trainer:
+    """Lightning's Trainer with the configured arguments and this project's callbacks.
+
+    Raises:
+        ConfigError: Lightning refuses the arguments, for example a GPU where there is none.
+    """
+    callbacks: list[Callback] = [history, BestAndLast(layout.checkpoints, settings.callbacks.save_every)]
+    early = settings.callbacks.early_stopping
+    if early.patience is not None:
+        callbacks.append(EarlyStopping("val_loss", patience=early.patience, min_delta=early.min_delta))
+    bar = progress_callback(_progress(settings))
+    callbacks += [bar] if bar is not None else []
+    loggers: list[Logger] = [logger] if logger is not None else []
+    arguments: dict[str, Any] = settings.trainer.model_dump()
+    if arguments["deterministic"]:
+        arguments["deterministic"] = "warn"
+    try:
+        return lightning.Trainer(
+            **arguments,
+            default_root_dir=layout.directory,
+            logger=loggers,
+            callbacks=callbacks,
+            enable_progress_bar=bar is not None,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            use_distributed_sampler=False,  # the loaders share the images out themselves
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def build_logger(settings: TrainConfig, layout: RunLayout) -> TensorBoardLogger | None:
+    """TensorBoard event files in the run directory, or nothing."""
+    if settings.logger.name == "none":
+        return None
+    return TensorBoardLogger(layout.directory, name="", version="tensorboard", default_hp_metric=False)
+
+
+def _progress(settings: TrainConfig) -> str:
+    if settings.callbacks.progress == "auto":
+        return "bar" if console.is_terminal else "lines"
+    return settings.callbacks.progress
+
+
+def shows_lines(settings: TrainConfig) -> bool:
+    """Whether each epoch is printed as a line."""
+    return _progress(settings) != "none"
