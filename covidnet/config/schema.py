@@ -167,6 +167,12 @@ class TrainerConfig(Section):
     detect_anomaly: bool
     profiler: Literal["simple", "advanced", "pytorch"] | None
 
+    @model_validator(mode="after")
+    def _synchronised_statistics_need_gpus(self) -> TrainerConfig:
+        if self.sync_batchnorm and self.accelerator == "cpu":
+            raise ValueError("sync_batchnorm=true works on GPUs only; with accelerator=cpu give sync_batchnorm=false")
+        return self
+
 
 class LoggerConfig(Section):
     """Where scalars and figures go besides the run directory's own files."""

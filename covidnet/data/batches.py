@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler
 
 from covidnet.data.pixels import PixelSource
 
@@ -87,10 +87,10 @@ def make_loader(
 
     Only streamed images use worker processes; the cache is faster without.
     """
-    shuffled = shuffle_seed is not None
-    sampler: Any = SequentialSampler(dataset)
-    if shuffled or world_size > 1:
-        sampler = DistributedSampler(dataset, world_size, rank, shuffle=shuffled, seed=shuffle_seed or 0)
+    sampler: Any = range(rank, len(dataset), world_size)  # each image once, on one process
+    if shuffle_seed is not None:
+        # Pads with repeated images, so that all processes take equally many steps.
+        sampler = DistributedSampler(dataset, world_size, rank, shuffle=True, seed=shuffle_seed)
     workers = 0 if dataset.pixels.decoded else num_workers
     return DataLoader(
         dataset,

@@ -91,7 +91,7 @@ class XrayClassifier(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Make the validation loss known to callbacks such as early stopping."""
         self._close("val", self.val_loss, self.val_acc)
-        self.log("val_loss", self.epoch_values["val_loss"], logger=False)
+        self.log("val_loss", self.epoch_values["val_loss"], logger=False, sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
         """Close the epoch: its metrics first, then the schedule that may watch them."""

@@ -1,0 +1,31 @@
+# Everything here needs python3 (3.10 or newer) with venv, and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help install demo test lint clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+install: $(STAMP)  ## make .venv and install covidnet into it
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "covidnet needs Python 3.10 or newer, this is " + sys.version.split()[0] + "; give another one with make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+demo: $(STAMP)  ## draw phantoms, train on them for a minute, show where the results are
+	$(BIN)/python train.py experiment=demo
+
+test: $(STAMP)  ## run all tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(STAMP)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## remove what the tools made, not outputs/
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache covidnet.egg-info
