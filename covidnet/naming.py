@@ -28,3 +28,9 @@ def slug(text: str, limit: int = 40) -> str:
     """
     cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", text)
     return re.sub(r"-{2,}", "-", cleaned)[:limit].strip("-._")
+
+
+def short_value(text: str, limit: int = 40) -> str:
+    """A configuration value for a heading: no spaces after commas, and a long one such as a path by its end."""
+    text = text.strip("'\"").replace(", ", ",")
+    return text if len(text) <= limit else f"...{text[-limit + 3 :]}"

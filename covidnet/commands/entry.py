@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from covidnet.commands.hooks import register_resolvers
+import covidnet.commands.hooks  # noqa: F401 - makes the resolvers of conf/ known
 from covidnet.console import report_error
 from covidnet.errors import ConfigError, CovidnetError
 
@@ -41,7 +41,6 @@ def run_command(command: Callable[[], object], config_dir: Path, config_name: st
     Errors that a user can cause are printed without a traceback; with HYDRA_FULL_ERROR=1 in the environment every
     error shows where it came from.
     """
-    register_resolvers()
     if not _wants_tracebacks():
         # Makes Hydra raise its errors instead of printing them and leaving.
         os.environ[FULL_ERROR] = os.environ[TAKEN_OVER] = "1"

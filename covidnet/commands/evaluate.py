@@ -15,7 +15,7 @@ from covidnet.compute import prepare_process
 from covidnet.config.check import check
 from covidnet.config.schema import EvaluateConfig, TrainConfig
 from covidnet.console import say
-from covidnet.data.split import SplitRow, read_split
+from covidnet.data.split import SplitRow, describe_changes, read_split
 from covidnet.errors import ConfigError, DataError, RunError
 from covidnet.runs.layout import RunLayout, open_run
 
@@ -104,20 +104,6 @@ def _device(name: str) -> str:
             f"device={name}: {str(error).splitlines()[0]}. Allowed: cpu, cuda, cuda:1, mps ..."
         ) from error
     return name
-
-
-def describe_changes(recorded: Sequence[SplitRow], current: dict[str, str]) -> list[str]:
-    """How the files differ from those of the run, one line each; empty when they are the same.
-
-    Args:
-        recorded: split.csv of the run.
-        current: Content hash of each readable image, by path.
-    """
-    known = {row.path: row.sha256 for row in recorded}
-    lines = [f"missing or unreadable: {path}" for path in known if path not in current]
-    lines += [f"changed: {path}" for path, digest in known.items() if path in current and current[path] != digest]
-    lines += [f"new, not in the run's split: {path}" for path in current if path not in known]
-    return sorted(lines)
 
 
 def _refuse_changes(changes: Sequence[str], allowed: bool, root: Path) -> None:

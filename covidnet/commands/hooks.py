@@ -1,4 +1,4 @@
-"""Hydra callbacks that act before a job starts: check the configuration, then choose its directory."""
+"""Hydra callbacks around runs and sweeps: check the configuration, choose the directory, sum up at the end."""
 
 from __future__ import annotations
 
@@ -14,24 +14,14 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from covidnet.config.check import check
 from covidnet.config.schema import TrainConfig
 from covidnet.console import report_error
-from covidnet.errors import CovidnetError
-from covidnet.runs.directories import describe_overrides, reserve_directory
+from covidnet.errors import ConfigError, CovidnetError
+from covidnet.runs.directories import reserve_directory
 from covidnet.runs.layout import RunLayout
 from covidnet.training.resume import refuse_used_directory, settings_of_resumed
 
 
-def register_resolvers() -> None:
-    """Make ``${job_name:NUMBER,OVERRIDES}`` known; it names the directory of one job of a sweep."""
-    OmegaConf.register_new_resolver("job_name", _job_name, replace=True)
-
-
-def _job_name(number: int, overrides: ListConfig) -> str:
-    described = describe_overrides(str(override) for override in overrides)
-    return f"{number:04d}_{described}" if described else f"{number:04d}"
-
-
 class RunDirectory(Callback):
-    """Chooses the directory of a run or sweep before Hydra makes it; a faulty configuration leaves none behind."""
+    """Chooses the directory of a run before Hydra makes it; a faulty configuration leaves none behind."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration; then name the run's directory, or take the one that is resumed."""
@@ -44,20 +34,62 @@ class RunDirectory(Callback):
                 _set(config, "hydra.run.dir", config.resume)
                 _set(config, "hydra.output_subdir", None)  # the stored configuration is kept as it is
                 return
-            check(_without_hydra(config), TrainConfig)
+            _refuse_sweep_keys(check(without_hydra(config), TrainConfig))
             if _given(config, "hydra.run.dir"):
                 refuse_used_directory(RunLayout(Path(config.hydra.run.dir)))
             else:
                 _set(config, "hydra.run.dir", str(reserve_directory(Path(config.output_dir), overrides)))
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Name the sweep's directory once for all its jobs, whichever process runs them."""
-        if not _given(config, "hydra.sweep.dir"):
-            directory = reserve_directory(Path(config.output_dir), [], suffix="sweep")
+
+def _refuse_sweep_keys(settings: TrainConfig) -> None:
+    sweep = settings.sweep
+    given = {"resume": sweep.resume, "fail_fast": sweep.fail_fast or None, "prune": sweep.prune}
+    for key, value in given.items():
+        if value is not None:
+            raise ConfigError(f"sweep.{key}: found {value}; it is for the runs of a sweep, so give -m with it")
+
+
+class Sweep(Callback):
+    """Plans a sweep before its first job, and sums its runs up after the last."""
+
+    def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
+        """Check all jobs, then name the sweep's directory for them, or take the one that is resumed."""
+        from covidnet.sweeps import start
+
+        with _ending_on_errors():
+            given = Path(config.hydra.sweep.dir) if _given(config, "hydra.sweep.dir") else None
+            directory = start.start_sweep(config, str(config_name), given)
             _set(config, "hydra.sweep.dir", str(directory))
-            # Each job composes its configuration anew from these overrides.
+            # Each job composes its configuration anew from these overrides, in whichever process.
             with read_write(config), open_dict(config):
-                config.hydra.overrides.hydra.append(f"hydra.sweep.dir={directory}")
+                config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(directory))}")
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Write and print the summary; a job that failed or never ran makes the exit status 1."""
+        from covidnet.sweeps.report import report_sweep
+
+        with _ending_on_errors():
+            complete = report_sweep(Path(config.hydra.sweep.dir))
+        if not complete:
+            raise SystemExit(1)
+
+
+def register_resolvers() -> None:
+    """Make ``${job_name:SWEEP_DIR,OVERRIDES}`` known; it names the directory of one job of a sweep."""
+    OmegaConf.register_new_resolver("job_name", _job_name, replace=True)
+
+
+def _job_name(sweep_dir: str, overrides: ListConfig) -> str:
+    from covidnet.runs.directories import job_name
+    from covidnet.sweeps.layout import SweepLayout, read_record
+    from covidnet.sweeps.plan import swept_overrides
+
+    record = read_record(SweepLayout(Path(sweep_dir)))
+    return job_name(swept_overrides([str(override) for override in overrides], record.swept))
+
+
+# Launchers run jobs in other processes, where this module is imported because its callbacks are unpickled.
+register_resolvers()
 
 
 @contextmanager
@@ -69,12 +101,19 @@ def _ending_on_errors() -> Iterator[None]:
         raise SystemExit(report_error(error)) from error
 
 
-def _without_hydra(config: DictConfig) -> DictConfig:
+def without_hydra(config: DictConfig) -> DictConfig:
+    """The configuration without Hydra's own section."""
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def _given(config: DictConfig, key: str) -> bool:
     return any(override.lstrip("+").startswith(f"{key}=") for override in config.hydra.overrides.hydra)
+
+
+def _quoted(text: str) -> str:
+    """A value that Hydra's override grammar reads back as it is, whatever its characters."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _set(config: DictConfig, key: str, value: object) -> None:

@@ -195,6 +195,16 @@ class CallbacksConfig(Section):
     early_stopping: EarlyStoppingConfig
 
 
+class SweepConfig(Section):
+    """What holds for the runs of a sweep together."""
+
+    resume: str | None
+    fail_fast: bool
+    prune: Literal["median"] | None
+    prune_startup: PositiveInt
+    prune_warmup: Annotated[int, Field(ge=0)]
+
+
 class ComputeConfig(Section):
     """How the arithmetic is done; none of it changes what is computed beyond rounding."""
 
@@ -220,6 +230,7 @@ class TrainConfig(Section):
     trainer: TrainerConfig
     logger: LoggerConfig
     callbacks: CallbacksConfig
+    sweep: SweepConfig
     compute: ComputeConfig
 
     @model_validator(mode="after")

@@ -151,7 +151,7 @@ def cache_pixels(files: Sequence[Path], settings: DecodeSettings, cache_dir: Pat
         DataError: The cache cannot be written, or a file changed while it was read.
     """
     started = time.perf_counter()
-    hashes = list(_in_threads(_hash_file, files, "reading files"))
+    hashes = hash_files(files)
     readable = {digest: file for file, digest in zip(files, hashes, strict=True) if digest is not None}
     entry = cache_dir / f"pixels-{_key(sorted(readable), settings)}"
     built = False
@@ -229,6 +229,11 @@ def _open(
     return Inspected(source, infos, tuple(item.get("error") for item in found), report)
 
 
+def hash_files(files: Sequence[Path]) -> list[str | None]:
+    """SHA-256 of each file's content, as hexadecimal digits; None where it cannot be read."""
+    return list(_in_threads(_hash_file, files, "reading files"))
+
+
 def _hash_file(file: Path) -> str | None:
     try:
         digest = hashlib.sha256()
@@ -245,6 +250,11 @@ def _try_decode(file: Path, settings: DecodeSettings) -> tuple[Pixels, ImageInfo
         return decode_image(file, settings.size, settings.max_pixels)
     except UnreadableImageError as error:
         return str(error)
+
+
+def is_readable(file: Path, settings: DecodeSettings) -> bool:
+    """Whether the file is an image that can be decoded."""
+    return not isinstance(_try_decode(file, settings), str)
 
 
 def _in_threads(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,15 +15,30 @@ UNNAMED_KEYS = frozenset(
 """Overrides that say nothing about the experiment's question, or would put a path into the name."""
 
 
+def override_key(override: str) -> str:
+    """The key of ``key=value``, without Hydra's marks for adding and removing."""
+    return override.partition("=")[0].lstrip("+~")
+
+
 def describe_overrides(overrides: Iterable[str], limit: int = 60) -> str:
     """``['backbone=resnet34', 'augment.scale=[0.7,1.3]']`` as ``backbone-resnet34_scale-0.7-1.3``."""
     parts = []
     for override in overrides:
-        key, _, value = override.partition("=")
-        key = key.lstrip("+~")
+        key = override_key(override)
         if key not in UNNAMED_KEYS:
-            parts.append(slug(f"{key.rpartition('.')[2]}-{value}"))
+            parts.append(slug(f"{key.rpartition('.')[2]}-{override.partition('=')[2]}"))
     return slug("_".join(part for part in parts if part), limit)
+
+
+def job_name(overrides: Iterable[str]) -> str:
+    """The folder of one run of a sweep, named by its values of the swept keys and by nothing else.
+
+    A number in the order of the jobs would give the same experiment another folder as soon as a sweep grows; the six
+    digits at the end tell apart what the readable part cannot (``[0.7,1.3]`` and ``0.7-1.3``).
+    """
+    texts = list(overrides)
+    digest = hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:6]
+    return f"{describe_overrides(texts) or 'run'}_{digest}"
 
 
 def reserve_directory(parent: Path, overrides: Iterable[str], suffix: str = "") -> Path:

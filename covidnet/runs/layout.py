@@ -62,6 +62,11 @@ class RunLayout:
         return self.directory / "metrics.json"
 
     @property
+    def failure(self) -> Path:
+        """In a sweep: why the run failed; gone when it is tried again."""
+        return self.directory / "failure.json"
+
+    @property
     def predictions(self) -> Path:
         """The table that metrics and figures are computed from."""
         return self.directory / "predictions.csv"

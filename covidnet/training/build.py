@@ -23,6 +23,7 @@ from covidnet.models.module import XrayClassifier
 from covidnet.models.optim import build_optimizer, build_schedule
 from covidnet.runs.layout import RunLayout
 from covidnet.training.callbacks import BestAndLast, History, progress_callback
+from covidnet.training.pruning import MedianPruning
 
 
 def split_dataset(settings: TrainConfig, dataset: XrayDataset) -> Split:
@@ -85,6 +86,9 @@ def build_trainer(
     early = settings.callbacks.early_stopping
     if early.patience is not None:
         callbacks.append(EarlyStopping("val_loss", patience=early.patience, min_delta=early.min_delta))
+    if settings.sweep.prune == "median":
+        own = layout.directory
+        callbacks.append(MedianPruning(own.parent, own.name, settings.sweep.prune_startup, settings.sweep.prune_warmup))
     bar = progress_callback(_progress(settings))
     callbacks += [bar] if bar is not None else []
     loggers: list[Logger] = [logger] if logger is not None else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as lightning
 import torch
@@ -31,6 +32,7 @@ from covidnet.training.build import (
 )
 from covidnet.training.callbacks import History
 from covidnet.training.history import Row, best_row, read_history
+from covidnet.training.pruning import MedianPruning
 from covidnet.training.study import save_batch, save_study
 
 
@@ -64,9 +66,14 @@ def run_training(
         raise KeyboardInterrupt
     rows = read_history(layout.history)
     if trainer.is_global_zero:
-        _finish(settings, layout, overrides, dataset, data, rows, logger, started)
+        _finish(settings, layout, overrides, dataset, data, rows, logger, started, _pruned(trainer))
     best = best_row(rows)
     return None if best is None else best["val_loss"]
+
+
+def _pruned(trainer: lightning.Trainer) -> str | None:
+    """Why the run was ended before its time, if a sweep's pruning did so."""
+    return next((one.reason for one in trainer.callbacks if isinstance(one, MedianPruning)), None)  # type: ignore[attr-defined]
 
 
 def _describe_start(
@@ -128,6 +135,7 @@ def _finish(
     rows: list[Row],
     logger: TensorBoardLogger | None,
     started: float,
+    pruned: str | None,
 ) -> None:
     """Score the kept epoch and write the results, metrics.json last."""
     best = best_row(rows)
@@ -135,11 +143,12 @@ def _finish(
     network, classes = load_network(layout.best)
     parts = [name for name in ("val", "test") if name in data.split.parts]
     predictions = predict(network, data, parts, classes, dataset.records)
-    seconds = {
+    seconds: dict[str, Any] = {
         "epoch_kept": None if best is None else int(best["epoch"]),
         "epochs": len(rows),
         "training_seconds": sum(row["seconds"] for row in rows),
         "total_seconds": time.perf_counter() - started,
+        **({"pruned": pruned} if pruned else {}),
     }
     figures = save_results(
         layout.directory, predictions, "test", dataset, settings.data.positive_class, protocol, rows, seconds

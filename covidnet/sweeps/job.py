@@ -1,0 +1,165 @@
+"""One run of a sweep: done already, to be gone on with, or new; its failure is written down and stops no other."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import read_write
+
+from covidnet.console import console, say
+from covidnet.errors import CovidnetError
+from covidnet.files import write_json
+from covidnet.naming import short_value
+from covidnet.runs.layout import RunLayout
+from covidnet.sweeps.layout import SweepLayout, SweepRecord, read_record
+from covidnet.sweeps.plan import swept_values
+from covidnet.training.history import best_row, read_history
+
+log = logging.getLogger(__name__)
+
+LAUNCH_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE")
+"""Lightning sets these for a run of several processes and leaves them; the next job would take itself for a part."""
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """What a job needs to know of itself and of its sweep."""
+
+    run: RunLayout
+    sweep: SweepLayout
+    record: SweepRecord
+    overrides: tuple[str, ...]
+    fail_fast: bool
+    quiet: bool
+
+    @property
+    def title(self) -> str:
+        """Its values of the swept keys, such as ``random_state=1 augment.scale=[1,1]``."""
+        values = swept_values(self.overrides, self.record.swept)
+        return " ".join(f"{key}={short_value(value)}" for key, value in values.items()) or self.run.directory.name
+
+
+def run_sweep_job(job: SweepJob, work: Callable[[bool], float | None]) -> float | None:
+    """Do ``work``, a whole run that is told whether it goes on with a stopped one, unless it is done already.
+
+    Returns:
+        What ``work`` gives, the lowest validation loss; None for a failed job, or one that a failed job kept from
+        starting. Nothing is raised, so that the launcher goes on with the other jobs.
+    """
+    if job.run.metrics.is_file():
+        return _stored_loss(job.run)
+    if job.sweep.stopped.exists():
+        return None
+    job.run.failure.unlink(missing_ok=True)
+    resumed = job.run.last.is_file()
+    try:
+        with as_single_run(job, resumed), _quiet(job.quiet):
+            loss = work(resumed)
+    except Exception as error:
+        _record_failure(job, error)
+        return None
+    finally:
+        free_memory()
+    say(f"{_position(job)} {job.title}: {_outcome(job.run)}")
+    return loss
+
+
+def _stored_loss(run: RunLayout) -> float | None:
+    best = best_row(read_history(run.history))
+    return None if best is None else best["val_loss"]
+
+
+def _record_failure(job: SweepJob, error: Exception) -> None:
+    expected = isinstance(error, CovidnetError)
+    text = str(error).strip() or type(error).__name__
+    trace = None if expected else traceback.format_exc()
+    write_json(job.run.failure, {"error": text, "type": type(error).__name__, "traceback": trace})
+    log.info("failed: %s", text if trace is None else trace)
+    if job.fail_fast:
+        job.sweep.stopped.write_text(f"{job.run.directory.name}\n", encoding="utf-8")
+    shown = text if expected else f"{type(error).__name__}: {text}"
+    say(f"{_position(job)} {job.title}: failed: {shown.splitlines()[0]} (whole text in {job.run.failure})")
+
+
+def _position(job: SweepJob) -> str:
+    """How many runs of the sweep are done, of how many."""
+    jobs = job.record.jobs
+    if jobs is None:
+        return f"[{sum(1 for _ in job.sweep.directory.glob('*/metrics.json'))}]"
+    ended = sum(
+        RunLayout(job.sweep.directory / name).metrics.is_file()
+        or RunLayout(job.sweep.directory / name).failure.is_file()
+        for name in jobs
+    )
+    return f"[{ended:{len(str(len(jobs)))}d}/{len(jobs)}]"
+
+
+def _outcome(run: RunLayout) -> str:
+    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    accuracy = metrics["accuracy"]
+    return (
+        f"{metrics['split']} accuracy {accuracy['value']:.2f} [{accuracy['low']:.2f}, {accuracy['high']:.2f}], "
+        f"{accuracy['n']} images, {metrics['total_seconds']:.1f} s"
+    )
+
+
+@contextmanager
+def _quiet(quiet: bool) -> Iterator[None]:
+    """Of a run among many only the outcome is of interest; its own words stay off the terminal."""
+    before = console.quiet
+    console.quiet = before or quiet
+    try:
+        yield
+    finally:
+        console.quiet = before
+
+
+@contextmanager
+def as_single_run(job: SweepJob, resumed: bool) -> Iterator[None]:
+    """Make this process look like ``python train.py`` of this job alone, and undo what the run leaves behind.
+
+    Lightning starts the further processes of a distributed run with this process's own arguments and Hydra's run
+    directory; those of a sweep would start the whole sweep again in every one of them.
+    """
+    arguments, variables = sys.argv, {name: os.environ.get(name) for name in LAUNCH_VARIABLES}
+    own = [f"resume={job.run.directory}"] if resumed else list(job.overrides)
+    sys.argv = [arguments[0], *own]
+    hydra: Any = HydraConfig.get()
+    with read_write(hydra):
+        hydra.run.dir = str(job.run.directory)
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+        for name, value in variables.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def free_memory() -> None:
+    """Give back what the job held: its objects, its process group, and the memory that torch keeps on the GPU."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def open_job(run: RunLayout, sweep_directory: SweepLayout, overrides: tuple[str, ...], **how: bool) -> SweepJob:
+    """The job that Hydra is about to run, with the record of its sweep."""
+    return SweepJob(run, sweep_directory, read_record(sweep_directory), overrides, **how)

@@ -1,0 +1,105 @@
+"""The end of a sweep: its tables, its comparison and its figures, in its directory and on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+from rich.markup import escape
+from rich.table import Table
+
+from covidnet.console import RESEARCH_ONLY, console, say
+from covidnet.errors import ConfigError
+from covidnet.naming import did_you_mean, short_value
+from covidnet.sweeps.collect import SCORES, Sweep, SweepRun, collect
+from covidnet.sweeps.compare import Configuration, Summary, compare_all, configurations, sentence, summarize
+from covidnet.sweeps.drawing import draw_sweep
+from covidnet.sweeps.tables import failed_runs, protocol_warning, write_summary, write_tables
+
+MOST_COMPARED = 10
+"""More configurations than these give so many pairs that Holm's correction leaves nothing to find."""
+MOST_ROWS = 60
+
+
+def report_sweep(directory: Path, by: Sequence[str] | None = None, score: str = "accuracy") -> bool:
+    """Collect, summarise, compare, draw and print a sweep; everything is computed from its runs' files.
+
+    Args:
+        directory: The sweep's, or any folder of run directories.
+        by: The swept keys that make configurations; the other swept keys pair the runs. None: all but the seeds.
+        score: What is compared and drawn.
+
+    Returns:
+        Whether all its runs are finished.
+
+    Raises:
+        RunError: There is no run in the directory.
+        ConfigError: A key was not swept, or the score is unknown.
+    """
+    if score not in SCORES:
+        raise ConfigError(f"--score {score}: unknown.{did_you_mean(score, SCORES)} Known: {', '.join(SCORES)}")
+    sweep = collect(directory)
+    groups = configurations(sweep, by)
+    summaries = {name: [one for group in groups if (one := summarize(group, name))] for name in SCORES}
+    comparisons = compare_all(sweep, groups, score) if 2 <= len(groups) <= MOST_COMPARED else []
+    sentences = [sentence(one) for one in comparisons]
+    write_tables(sweep, summaries, comparisons)
+    write_summary(sweep, groups, summaries, comparisons, sentences)
+    if groups and summaries[score]:
+        draw_sweep(sweep, groups, summaries[score], comparisons, score)
+    _print(sweep, groups, summaries[score], sentences, score)
+    return all(run.is_finished for run in sweep.runs)
+
+
+def _print(
+    sweep: Sweep, groups: Sequence[Configuration], summaries: Sequence[Summary], sentences: Sequence[str], score: str
+) -> None:
+    if summaries:
+        console.print(_table(summaries, score))
+    for run in failed_runs(sweep)[:MOST_ROWS]:
+        say(f"failed: {_title(sweep, run)}: {run.error}")
+    unfinished = [run for run in sweep.runs if run.status in {"stopped", "not started"}]
+    if unfinished:
+        shown = "; ".join(_title(sweep, run) for run in unfinished[:5]) + ("; ..." if len(unfinished) > 5 else "")
+        say(f"not finished: {len(unfinished)} of {len(sweep.runs)} runs ({shown})")
+    for text in sentences:
+        say(text)
+    if len(groups) > MOST_COMPARED:
+        say(f"{len(groups)} configurations are too many to compare each with each; --by KEY compares by some keys only")
+    if protocol_warning(sweep):
+        say(f"  {protocol_warning(sweep)}")
+    say(RESEARCH_ONLY)
+    if unfinished or failed_runs(sweep):
+        say(f"to run what is missing, give the same command with sweep.resume={sweep.layout.directory}")
+    say(f"results: {sweep.layout.directory} (runs.csv, summary.csv, comparison.csv, summary.json, figures)")
+
+
+def _title(sweep: Sweep, run: SweepRun) -> str:
+    return " ".join(f"{key}={short_value(run.values[key])}" for key in sweep.swept if key in run.values) or run.name
+
+
+def _table(summaries: Sequence[Summary], score: str) -> Table:
+    """One line per configuration, in the order given."""
+    keys = summaries[0].configuration.keys
+    table = Table(title=None, show_edge=False, pad_edge=False, header_style="bold")
+    for key in keys:
+        table.add_column(escape(key), overflow="fold")
+    for heading in ("runs", score.replace("_", " "), "95 % interval", "sd", "min", "max", "s/run"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in summaries[:MOST_ROWS]:
+        interval = one.over_splits
+        limits = "–" if interval.low is None else f"[{interval.low:.3f}, {interval.high:.3f}]"
+        sd = "–" if interval.sd is None else f"{interval.sd:.3f}"
+        seconds = [run.total_seconds for run in one.configuration.runs if run.total_seconds is not None]
+        table.add_row(
+            *(escape(short_value(value)) for value in one.configuration.values),
+            str(one.n),
+            f"{interval.mean:.3f}",
+            escape(limits),
+            sd,
+            f"{one.minimum:.3f}",
+            f"{one.maximum:.3f}",
+            f"{fmean(seconds):.1f}" if seconds else "–",
+        )
+    return table

@@ -1,0 +1,135 @@
+"""Whether a sweep may go on in a directory: the same question, the same settings, the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from covidnet.config.schema import DataSettings, PhantomData, TrainConfig
+from covidnet.data.split import describe_changes, read_split
+from covidnet.errors import ConfigError, DataError, RunError
+from covidnet.runs.layout import RunLayout
+from covidnet.sweeps.layout import SweepLayout, SweepRecord, read_record
+from covidnet.sweeps.plan import Plan
+
+MAY_DIFFER = (
+    "output_dir", "sweep", "data.root", "data.cache", "data.cache_dir", "data.num_workers", "trainer.accelerator",
+    "trainer.devices", "trainer.profiler", "callbacks.progress", "callbacks.save_every", "compute.num_threads",
+    "compute.huge_pages", "logger",
+)  # fmt: skip
+"""Keys, or whole sections, that say how and where runs are made and not what they are."""
+LISTED = 5
+
+
+def check_resumable(layout: SweepLayout, plan: Plan) -> SweepRecord:
+    """Refuse to go on with a sweep of other keys, other settings or other images.
+
+    Raises:
+        RunError: The directory holds no sweep.
+        ConfigError: The command is for another sweep.
+        DataError: The images are not those of the runs that are there.
+    """
+    record = read_record(layout)
+    if record.swept != plan.swept and set(record.swept) != set(plan.swept):
+        raise ConfigError(
+            f"sweep.resume={layout.directory}: that sweep varies {', '.join(record.swept) or 'nothing'}, this command "
+            f"{', '.join(plan.swept) or 'nothing'}. Give the command that started it, with sweep.resume added."
+        )
+    if plan.jobs is None:
+        _compare_fixed(layout, record, plan)
+        return record
+    roots: dict[str, tuple[DataSettings, RunLayout]] = {}
+    for job in plan.jobs:
+        run = RunLayout(layout.directory / job.name)
+        if run.config.is_file():
+            _compare_settings(layout, run, job.settings)
+        if run.split.is_file():
+            roots.setdefault(job.settings.data.root, (job.settings.data, run))
+    for name, (settings, run) in roots.items():
+        root = Path(name).expanduser()
+        if root.exists() or not isinstance(settings, PhantomData):  # lost phantoms are drawn again, the same ones
+            _compare_images(root, settings, run)
+    return record
+
+
+def _compare_fixed(layout: SweepLayout, record: SweepRecord, plan: Plan) -> None:
+    """For a search, whose jobs are not known beforehand: the same overrides were given."""
+    before, now = (
+        {text for text in fixed if not _is_free(text.partition("=")[0])} for fixed in (record.fixed, plan.fixed)
+    )
+    if before != now:
+        raise _another(
+            layout, sorted(f"then {text}" for text in before - now) + sorted(f"now {t}" for t in now - before)
+        )
+
+
+def _compare_settings(layout: SweepLayout, run: RunLayout, settings: TrainConfig) -> None:
+    stored = OmegaConf.to_container(OmegaConf.load(run.config), resolve=True)
+    before, now = dict(_flat(stored)), dict(_flat(settings.model_dump()))
+    differing = [
+        f"{key}: {before.get(key)!r} then, {now.get(key)!r} now"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and not _is_free(key)
+    ]
+    if differing:
+        raise _another(layout, differing)
+
+
+def _another(layout: SweepLayout, differing: list[str]) -> ConfigError:
+    shown = "; ".join(differing[:LISTED]) + (f"; and {len(differing) - LISTED} more" * (len(differing) > LISTED))
+    return ConfigError(
+        f"sweep.resume={layout.directory}: holds another experiment ({shown}). Give the command that started it, with "
+        "sweep.resume added; for another experiment start a new sweep."
+    )
+
+
+def _is_free(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in MAY_DIFFER)
+
+
+def _flat(node: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _flat(value, f"{prefix}{key}.")
+    else:
+        yield prefix.rstrip("."), list(node) if isinstance(node, tuple) else node
+
+
+def _compare_images(root: Path, settings: DataSettings, run: RunLayout) -> None:
+    """Hash the images anew; those of one run stand for all the sweep's runs on this folder."""
+    from covidnet.data.pixels import DecodeSettings, hash_files, is_readable
+    from covidnet.data.records import scan_folder
+
+    records = scan_folder(root).records
+    digests = hash_files([root / record.path for record in records])
+    rows = read_split(run.split)
+    known = {row.path for row in rows}
+    decode = DecodeSettings(settings.image_size, settings.max_pixels)
+    current = {
+        record.path: digest
+        for record, digest in zip(records, digests, strict=True)
+        # A file that the runs left out because it cannot be read is not new.
+        if digest is not None and (record.path in known or is_readable(root / record.path, decode))
+    }
+    changes = describe_changes(rows, current)
+    if changes:
+        listed = "\n".join(f"  {line}" for line in changes[:20])
+        raise DataError(
+            f"{root}: the images are not those of the sweep's runs:\n{listed}\nPut them back, or start a new sweep."
+        )
+
+
+def refuse_used_directory(layout: SweepLayout) -> None:
+    """A new sweep must not mix its runs with another's.
+
+    Raises:
+        RunError: The directory holds a sweep already.
+    """
+    if layout.record.exists():
+        raise RunError(
+            f"{layout.directory}: holds a sweep already. Go on with it, sweep.resume={layout.directory}, or choose "
+            "another directory."
+        )

@@ -1,0 +1,150 @@
+"""The start of a sweep: its jobs are planned and checked, its directory is made or found, its record is written."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from covidnet.config.check import check
+from covidnet.config.hydra_errors import explain
+from covidnet.config.schema import TrainConfig
+from covidnet.console import say
+from covidnet.errors import ConfigError, CovidnetError, MissingExtraError
+from covidnet.runs.directories import reserve_directory
+from covidnet.runs.layout import RunLayout
+from covidnet.sweeps.layout import SweepLayout, grown, write_record
+from covidnet.sweeps.plan import Plan, make_plan
+from covidnet.sweeps.resume import check_resumable, refuse_used_directory
+
+PLUGIN_EXTRAS = {
+    "hydra_plugins.hydra_joblib_launcher": "joblib",
+    "hydra_plugins.hydra_submitit_launcher": "submitit",
+    "hydra_plugins.hydra_ray_launcher": "ray",
+    "hydra_plugins.hydra_optuna_sweeper": "optuna",
+}
+
+
+def start_sweep(config: DictConfig, config_name: str, given: Path | None) -> Path:
+    """Check everything that can be checked before the first job; then make or take the sweep's directory.
+
+    Args:
+        config: As Hydra composed it, without the swept overrides.
+        config_name: Of the primary configuration.
+        given: A directory asked for with hydra.sweep.dir.
+
+    Returns:
+        The sweep's directory, with its record written.
+
+    Raises:
+        CovidnetError: Anything a user can mend.
+    """
+    _require_plugins(config)
+    plan = make_plan(
+        [str(override) for override in config.hydra.overrides.task],
+        OmegaConf.to_container(config.hydra.sweeper, resolve=False),  # type: ignore[arg-type]
+        lambda overrides: _compose(config, config_name, overrides),
+    )
+    _refuse_processes_in_workers(config, plan)
+    record = plan.record
+    resume = OmegaConf.select(config, "sweep.resume")
+    if resume is not None:
+        layout = SweepLayout(Path(str(resume)))
+        record = grown(check_resumable(layout, plan), record)
+        layout.stopped.unlink(missing_ok=True)
+        _count_trials(config, layout)
+    elif given is not None:
+        layout = SweepLayout(given)
+        refuse_used_directory(layout)
+    else:
+        layout = SweepLayout(reserve_directory(Path(str(config.output_dir)), [], suffix="sweep"))
+    layout.directory.mkdir(parents=True, exist_ok=True)
+    write_record(layout, record)
+    for job in plan.jobs or ():
+        RunLayout(layout.directory / job.name).failure.unlink(missing_ok=True)  # it gets another try
+    _announce(config, plan, layout)
+    return layout.directory
+
+
+def _require_plugins(config: DictConfig) -> None:
+    for group in ("launcher", "sweeper"):
+        target = str(OmegaConf.select(config, f"hydra.{group}._target_"))
+        for package, extra in PLUGIN_EXTRAS.items():
+            if target.startswith(f"{package}.") and not _installed(package):
+                choice = OmegaConf.select(config, f"hydra.runtime.choices.hydra/{group}")
+                raise MissingExtraError(f"hydra/{group}={choice}", extra)
+
+
+def _installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # not even another plugin is there
+        return False
+
+
+def _compose(config: DictConfig, config_name: str, overrides: Sequence[str]) -> TrainConfig:
+    """One job's checked configuration, composed as the launcher will."""
+    try:
+        composed = GlobalHydra.instance().config_loader().load_sweep_config(config, list(overrides))
+    except CovidnetError:
+        raise
+    except Exception as error:
+        folder = _config_dir(config)
+        text = explain(error, folder, config_name, overrides) if folder is not None else None
+        if text is None:
+            raise
+        raise ConfigError(text) from error
+    return check(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]), TrainConfig)
+
+
+def _config_dir(config: DictConfig) -> Path | None:
+    for source in config.hydra.runtime.config_sources:
+        if source.provider == "main":
+            return Path(source.path)
+    return None
+
+
+def _refuse_processes_in_workers(config: DictConfig, plan: Plan) -> None:
+    """A distributed run starts its processes with its own command, which a launcher's worker does not have."""
+    launcher = str(OmegaConf.select(config, "hydra.launcher._target_"))
+    if not launcher.startswith(("hydra_plugins.hydra_joblib", "hydra_plugins.hydra_ray")):
+        return
+    for job in plan.jobs or ():
+        devices = job.settings.trainer.devices
+        if devices not in (1, "1") and not (isinstance(devices, list) and len(devices) == 1):
+            choice = OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher")
+            raise ConfigError(
+                f"trainer.devices: found {devices!r}; hydra/launcher={choice} gives each job one device. Expected "
+                "trainer.devices=1 with it, or hydra/launcher=basic for runs on several devices, one after another."
+            )
+
+
+def _count_trials(config: DictConfig, layout: SweepLayout) -> None:
+    """A resumed search makes the trials that are missing, not all of them again."""
+    trials: Any = OmegaConf.select(config, "hydra.sweeper.n_trials")
+    if trials is not None:
+        done = sum(1 for _ in layout.directory.glob("*/metrics.json"))
+        with read_write(config), open_dict(config):
+            config.hydra.sweeper.n_trials = max(0, int(trials) - done)
+
+
+def _announce(config: DictConfig, plan: Plan, layout: SweepLayout) -> None:
+    what = plan.record.describe() or "nothing"
+    if plan.jobs is None:
+        say(f"search: {OmegaConf.select(config, 'hydra.sweeper.n_trials')} trials over {what}; in {layout.directory}")
+        if OmegaConf.select(config, "protocol") == "article":
+            say(
+                "  protocol=article chooses among the trials by the loss on the test images, which makes the best "
+                "trial's score worthless as a test; protocol=holdout chooses by validation images"
+            )
+        return
+    runs = [RunLayout(layout.directory / job.name) for job in plan.jobs]
+    done = sum(run.metrics.is_file() for run in runs)
+    begun = sum(run.last.is_file() and not run.metrics.is_file() for run in runs)
+    say(f"sweep: {len(runs)} runs over {what}; in {layout.directory}")
+    if done or begun:
+        say(f"  {done} of them are finished and kept, {begun} were stopped and go on")
