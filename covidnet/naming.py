@@ -31,6 +31,8 @@ def slug(text: str, limit: int = 40) -> str:
 
 
 def short_value(text: str, limit: int = 40) -> str:
-    """A configuration value for a heading: no spaces after commas, and a long one such as a path by its end."""
+    """A configuration value for a heading: numbers with four digits, no spaces in lists, long texts by their end."""
     text = text.strip("'\"").replace(", ", ",")
+    if re.fullmatch(r"-?\d+\.\d{5,}(e-?\d+)?", text):
+        return f"{float(text):.4g}"
     return text if len(text) <= limit else f"...{text[-limit + 3 :]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,6 +91,8 @@ def _job_name(sweep_dir: str, overrides: ListConfig) -> str:
 
 # Launchers run jobs in other processes, where this module is imported because its callbacks are unpickled.
 register_resolvers()
+# The presets in conf/hydra bear the names of the plugins' own configurations, which check their types: as intended.
+warnings.filterwarnings("ignore", message=r"(?s).*is validated against ConfigStore schema with the same name")
 
 
 @contextmanager

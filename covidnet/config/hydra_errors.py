@@ -12,7 +12,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from covidnet.config.check import unknown_key
+from covidnet.errors import MissingExtraError
 from covidnet.naming import did_you_mean
+
+PLUGIN_EXTRAS = {
+    "hydra/launcher=joblib": "joblib",
+    "hydra/launcher=submitit_slurm": "submitit",
+    "hydra/launcher=submitit_local": "submitit",
+    "hydra/launcher=ray": "ray",
+    "hydra/sweeper=optuna": "optuna",
+}
+"""Choices that Hydra's plugins bring, and the extra that installs each."""
 
 
 def explain(error: Exception, config_dir: Path, config_name: str, arguments: Sequence[str]) -> str | None:
@@ -23,6 +33,8 @@ def explain(error: Exception, config_dir: Path, config_name: str, arguments: Seq
         key = re.match(r"Could not override '([^']+)'", str(error))
         if key:
             return _unknown_override(key.group(1), config_dir, config_name, arguments)
+    if isinstance(error, ValueError) and str(error).startswith("Only one of --"):
+        return str(error)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
     return None
@@ -31,6 +43,8 @@ def explain(error: Exception, config_dir: Path, config_name: str, arguments: Seq
 def _missing_choice(error: MissingConfigException) -> str:
     wanted = str(error.missing_cfg_file or "")
     group, _, choice = wanted.rpartition("/")
+    if f"{group}={choice}" in PLUGIN_EXTRAS:
+        return str(MissingExtraError(f"{group}={choice}", PLUGIN_EXTRAS[f"{group}={choice}"]))
     options = list(error.options or [])
     if not group or not options:
         return " ".join(str(error).split())

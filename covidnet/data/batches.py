@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -98,8 +100,19 @@ def make_loader(
         num_workers=workers,
         collate_fn=as_loaded,
         persistent_workers=workers > 0,
+        multiprocessing_context=_start_method() if workers else None,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+def _start_method() -> str | None:
+    """How loader workers start: as Python's default says, except in a worker of joblib's loky.
+
+    loky makes itself the default of its workers, and cannot start processes that are not its own.
+    """
+    if multiprocessing.get_start_method(allow_none=True) not in {"loky", "loky_init_main"}:
+        return None
+    return "fork" if sys.platform == "linux" else "spawn"
 
 
 def to_float(images: Tensor) -> Tensor:

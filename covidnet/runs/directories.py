@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from covidnet.naming import slug
+from covidnet.naming import short_value, slug
 
 UNNAMED_KEYS = frozenset(
     {"data.root", "data.cache_dir", "data.num_workers", "output_dir", "resume", "trainer", "logger"}
@@ -26,7 +26,7 @@ def describe_overrides(overrides: Iterable[str], limit: int = 60) -> str:
     for override in overrides:
         key = override_key(override)
         if key not in UNNAMED_KEYS:
-            parts.append(slug(f"{key.rpartition('.')[2]}-{override.partition('=')[2]}"))
+            parts.append(slug(f"{key.rpartition('.')[2]}-{short_value(override.partition('=')[2])}"))
     return slug("_".join(part for part in parts if part), limit)
 
 

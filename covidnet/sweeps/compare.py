@@ -9,6 +9,7 @@ from itertools import combinations
 from statistics import fmean
 
 from covidnet.evaluation.resampled import MeanInterval, holm, mcnemar_exact, resampled_mean
+from covidnet.naming import short_value
 from covidnet.predictions import read_predictions
 from covidnet.sweeps.collect import LOWER_IS_BETTER, Sweep, SweepRun
 
@@ -30,7 +31,8 @@ class Configuration:
     @property
     def label(self) -> str:
         """Such as ``augment.scale=[1,1] backbone=resnet18``."""
-        return " ".join(f"{key}={value}" for key, value in zip(self.keys, self.values, strict=True)) or "all runs"
+        pairs = zip(self.keys, self.values, strict=True)
+        return " ".join(f"{key}={short_value(value)}" for key, value in pairs) or "all runs"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+from omegaconf import OmegaConf
 from rich.markup import escape
 from rich.table import Table
 
@@ -42,7 +43,8 @@ def report_sweep(directory: Path, by: Sequence[str] | None = None, score: str = 
     sweep = collect(directory)
     groups = configurations(sweep, by)
     summaries = {name: [one for group in groups if (one := summarize(group, name))] for name in SCORES}
-    comparisons = compare_all(sweep, groups, score) if 2 <= len(groups) <= MOST_COMPARED else []
+    repeated = any(len(group.runs) > 1 for group in groups)
+    comparisons = compare_all(sweep, groups, score) if repeated and len(groups) <= MOST_COMPARED else []
     sentences = [sentence(one) for one in comparisons]
     write_tables(sweep, summaries, comparisons)
     write_summary(sweep, groups, summaries, comparisons, sentences)
@@ -57,6 +59,7 @@ def _print(
 ) -> None:
     if summaries:
         console.print(_table(summaries, score))
+    _print_best_trial(sweep)
     for run in failed_runs(sweep)[:MOST_ROWS]:
         say(f"failed: {_title(sweep, run)}: {run.error}")
     unfinished = [run for run in sweep.runs if run.status in {"stopped", "not started"}]
@@ -65,7 +68,9 @@ def _print(
         say(f"not finished: {len(unfinished)} of {len(sweep.runs)} runs ({shown})")
     for text in sentences:
         say(text)
-    if len(groups) > MOST_COMPARED:
+    if len(groups) > 1 and all(len(group.runs) == 1 for group in groups):
+        say("each configuration ran once: their differences say nothing about chance (sweep random_state with them)")
+    if len(groups) > MOST_COMPARED and any(len(group.runs) > 1 for group in groups):
         say(f"{len(groups)} configurations are too many to compare each with each; --by KEY compares by some keys only")
     if protocol_warning(sweep):
         say(f"  {protocol_warning(sweep)}")
@@ -73,6 +78,15 @@ def _print(
     if unfinished or failed_runs(sweep):
         say(f"to run what is missing, give the same command with sweep.resume={sweep.layout.directory}")
     say(f"results: {sweep.layout.directory} (runs.csv, summary.csv, comparison.csv, summary.json, figures)")
+
+
+def _print_best_trial(sweep: Sweep) -> None:
+    """What a search found, as its sweeper wrote it down."""
+    found = sweep.layout.directory / "optimization_results.yaml"
+    best = OmegaConf.load(found) if found.is_file() else OmegaConf.create()
+    if "best_params" in best:
+        values = " ".join(f"{key}={short_value(str(value))}" for key, value in best.best_params.items())
+        say(f"best trial: {values}; validation loss {best.best_value:.4g}")
 
 
 def _title(sweep: Sweep, run: SweepRun) -> str:
@@ -84,7 +98,7 @@ def _table(summaries: Sequence[Summary], score: str) -> Table:
     keys = summaries[0].configuration.keys
     table = Table(title=None, show_edge=False, pad_edge=False, header_style="bold")
     for key in keys:
-        table.add_column(escape(key), overflow="fold")
+        table.add_column(escape(key.rpartition(".")[2]), overflow="fold")
     for heading in ("runs", score.replace("_", " "), "95 % interval", "sd", "min", "max", "s/run"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in summaries[:MOST_ROWS]:

@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from covidnet.config.check import check
-from covidnet.config.hydra_errors import explain
+from covidnet.config.hydra_errors import PLUGIN_EXTRAS, explain
 from covidnet.config.schema import TrainConfig
 from covidnet.console import say
 from covidnet.errors import ConfigError, CovidnetError, MissingExtraError
@@ -20,13 +20,6 @@ from covidnet.runs.layout import RunLayout
 from covidnet.sweeps.layout import SweepLayout, grown, write_record
 from covidnet.sweeps.plan import Plan, make_plan
 from covidnet.sweeps.resume import check_resumable, refuse_used_directory
-
-PLUGIN_EXTRAS = {
-    "hydra_plugins.hydra_joblib_launcher": "joblib",
-    "hydra_plugins.hydra_submitit_launcher": "submitit",
-    "hydra_plugins.hydra_ray_launcher": "ray",
-    "hydra_plugins.hydra_optuna_sweeper": "optuna",
-}
 
 
 def start_sweep(config: DictConfig, config_name: str, given: Path | None) -> Path:
@@ -56,7 +49,7 @@ def start_sweep(config: DictConfig, config_name: str, given: Path | None) -> Pat
         layout = SweepLayout(Path(str(resume)))
         record = grown(check_resumable(layout, plan), record)
         layout.stopped.unlink(missing_ok=True)
-        _count_trials(config, layout)
+        _go_on_searching(config, layout)
     elif given is not None:
         layout = SweepLayout(given)
         refuse_used_directory(layout)
@@ -71,12 +64,12 @@ def start_sweep(config: DictConfig, config_name: str, given: Path | None) -> Pat
 
 
 def _require_plugins(config: DictConfig) -> None:
-    for group in ("launcher", "sweeper"):
-        target = str(OmegaConf.select(config, f"hydra.{group}._target_"))
-        for package, extra in PLUGIN_EXTRAS.items():
-            if target.startswith(f"{package}.") and not _installed(package):
-                choice = OmegaConf.select(config, f"hydra.runtime.choices.hydra/{group}")
-                raise MissingExtraError(f"hydra/{group}={choice}", extra)
+    """The presets of launchers are there even where the plugin that they configure is not."""
+    for group in ("hydra/launcher", "hydra/sweeper"):
+        choice = f"{group}={config.hydra.runtime.choices.get(group)}"
+        target = str(OmegaConf.select(config, f"{group.replace('/', '.')}._target_"))
+        if choice in PLUGIN_EXTRAS and not _installed(target.rpartition(".")[0].rpartition(".")[0]):
+            raise MissingExtraError(choice, PLUGIN_EXTRAS[choice])
 
 
 def _installed(package: str) -> bool:
@@ -116,20 +109,24 @@ def _refuse_processes_in_workers(config: DictConfig, plan: Plan) -> None:
     for job in plan.jobs or ():
         devices = job.settings.trainer.devices
         if devices not in (1, "1") and not (isinstance(devices, list) and len(devices) == 1):
-            choice = OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher")
+            choice = config.hydra.runtime.choices["hydra/launcher"]
             raise ConfigError(
                 f"trainer.devices: found {devices!r}; hydra/launcher={choice} gives each job one device. Expected "
                 "trainer.devices=1 with it, or hydra/launcher=basic for runs on several devices, one after another."
             )
 
 
-def _count_trials(config: DictConfig, layout: SweepLayout) -> None:
-    """A resumed search makes the trials that are missing, not all of them again."""
+def _go_on_searching(config: DictConfig, layout: SweepLayout) -> None:
+    """A resumed search makes the trials that are missing, and does not draw the first ones a second time."""
     trials: Any = OmegaConf.select(config, "hydra.sweeper.n_trials")
-    if trials is not None:
-        done = sum(1 for _ in layout.directory.glob("*/metrics.json"))
-        with read_write(config), open_dict(config):
-            config.hydra.sweeper.n_trials = max(0, int(trials) - done)
+    if trials is None:
+        return
+    done = sum(1 for _ in layout.directory.glob("*/metrics.json"))
+    seed: Any = OmegaConf.select(config, "hydra.sweeper.sampler.seed")
+    with read_write(config), open_dict(config):
+        config.hydra.sweeper.n_trials = max(0, int(trials) - done)
+        if seed is not None:
+            config.hydra.sweeper.sampler.seed = int(seed) + done
 
 
 def _announce(config: DictConfig, plan: Plan, layout: SweepLayout) -> None:
