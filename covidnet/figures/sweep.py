@@ -22,7 +22,7 @@ MOST_PAIRS = 6
 
 @dataclass(frozen=True)
 class Row:
-    """One configuration: its runs' scores, and the mean with its interval where there is one."""
+    """One configuration: its label, a line per key; its runs' scores; their mean, and its interval if there is one."""
 
     label: str
     scores: Sequence[float]
@@ -33,7 +33,7 @@ class Row:
 
 @dataclass(frozen=True)
 class PairedScores:
-    """Scores of two configurations on the same splits and seeds, and what their difference says."""
+    """Two configurations' scores on the same splits and seeds, and what their difference says."""
 
     first: str
     second: str
@@ -54,16 +54,22 @@ def points_figure(rows: Sequence[Row], score: str, interval: str) -> Figure:
     if len(shown) > MOST_ROWS:
         best = sorted(range(len(shown)), key=lambda index: -shown[index].mean)[:MOST_ROWS]
         shown = [shown[index] for index in sorted(best)]
-    figure = Figure(figsize=(9.5, 1.7 + 0.62 * len(shown)), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
+    lines = max((row.label.count("\n") for row in shown), default=0)
+    height = 1.8 + (0.55 + 0.12 * lines) * len(shown)
+    figure = Figure(figsize=(9.5, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
     axes = figure.subplots()
     for position, row in enumerate(shown):
         _draw_row(axes, position, row)
-    axes.set_yticks(range(len(shown)), style.short_names([row.label for row in shown], 46))
+    axes.set_yticks(range(len(shown)), [_short_lines(row.label, 36) for row in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.grid(axis="x")
-    axes.set_xlabel(f"{score}; points: runs, bar: mean, line: {interval}")
+    axes.set_xlabel(f"{score}\npoints: runs; bar: mean; line: {interval}")
     figure.suptitle(_counted_title(score, len(shown), len(rows)), x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
+
+
+def _short_lines(label: str, limit: int) -> str:
+    return "\n".join(style.shorten_middle(line, limit) for line in label.splitlines())
 
 
 def _counted_title(score: str, shown: int, total: int) -> str:
@@ -84,8 +90,8 @@ def _draw_row(axes: Axes, position: int, row: Row) -> None:
 
 
 @style.styled
-def pairs_figure(pairs: Sequence[PairedScores], score: str) -> Figure:
-    """Lines between the two scores of each pair of runs; up in green, down in red, level in grey.
+def pairs_figure(pairs: Sequence[PairedScores], score: str, lower_is_better: bool = False) -> Figure:
+    """Lines between the two scores of each pair of runs; better in green, worse in red, level in grey.
 
     At most `MOST_PAIRS` panels are drawn, the first ones.
     """
@@ -99,7 +105,7 @@ def pairs_figure(pairs: Sequence[PairedScores], score: str) -> Figure:
     high = max(value for pair in shown for both in pair.scores for value in both)
     margin = 0.06 * (high - low) or 0.05
     for axes, pair in zip(panels, shown, strict=False):
-        _draw_pair(axes, pair)
+        _draw_pair(axes, pair, lower_is_better)
         axes.set_ylim(low - margin, high + margin)
         axes.set_ylabel(score)
     for axes in panels[len(shown) :]:
@@ -111,19 +117,20 @@ def pairs_figure(pairs: Sequence[PairedScores], score: str) -> Figure:
     return figure
 
 
-def _draw_pair(axes: Axes, pair: PairedScores) -> None:
+def _draw_pair(axes: Axes, pair: PairedScores, lower_is_better: bool) -> None:
     spread = np.linspace(-0.04, 0.04, len(pair.scores)) if len(pair.scores) > 1 else np.zeros(1)
     for offset, (first, second) in zip(spread, pair.scores, strict=True):
-        color = style.MUTED if first == second else style.CLASS_COLORS[2] if second > first else style.WRONG
+        better = (second < first) == lower_is_better
+        color = style.MUTED if first == second else style.CLASS_COLORS[2] if better else style.WRONG
         axes.plot(
             [offset, 1 + offset], [first, second], color=color, alpha=0.7, linewidth=1.4, marker="o", markersize=4
         )
     means = [float(np.mean([both[side] for both in pair.scores])) for side in (0, 1)]
     axes.plot([0, 1], means, color=style.INK, linewidth=2.6, marker="D", markersize=7, zorder=5)
-    axes.set_xticks([0, 1], style.short_names([pair.first, pair.second], 24))
+    axes.set_xticks([0, 1], [_short_lines(label, 20) for label in (pair.first, pair.second)])
     axes.set_xlim(-0.3, 1.3)
     axes.grid(axis="y")
-    axes.set_title(pair.caption, fontsize=9.5, fontweight="normal", wrap=True)
+    axes.set_title(pair.caption, fontsize=9.5, fontweight="normal")
 
 
 @style.styled

@@ -161,10 +161,10 @@ def paired_scores(
 
 def sentence(comparison: Comparison) -> str:
     """The comparison in plain words, such as "augment.scale=[0.7,1.3] against [1,1] changes accuracy by +0.01 ..."."""
-    first, second = _contrast(comparison.first, comparison.second)
+    first, second, shared = contrast(comparison.first, comparison.second)
     difference, score = comparison.difference, comparison.score.replace("_", " ")
     count = f"{difference.n} {comparison.over[:-1] if difference.n == 1 else comparison.over}"
-    start = f"{first} against {second}"
+    start = f"{first} against {second}{shared}"
     if difference.sd is not None and difference.low is None and difference.mean == 0.0:
         return f"{start}: the same {score} in each of {count}: no evidence of any difference"
     change = f"{start} changes {score} by {difference.mean:+.3f}"
@@ -181,17 +181,14 @@ def sentence(comparison: Comparison) -> str:
     return f"{numbers}: it {'helps' if better else 'harms'}"
 
 
-def _contrast(first: Configuration, second: Configuration) -> tuple[str, str]:
-    """Labels in which the keys that both share are left out; the second needs no key where it has one value."""
-    differing = [
-        (key, one, other)
-        for key, one, other in zip(first.keys, first.values, second.values, strict=True)
-        if one != other
-    ]
+def contrast(first: Configuration, second: Configuration) -> tuple[str, str, str]:
+    """What differs, as the first has it and as the second has it, and in brackets what both share."""
+    triples = list(zip(first.keys, map(short_value, first.values), map(short_value, second.values), strict=True))
+    differing = [(key, one, other) for key, one, other in triples if one != other]
+    shared = " ".join(f"{key}={one}" for key, one, other in triples if one == other)
     named = " ".join(f"{key}={one}" for key, one, _ in differing)
     other = differing[0][2] if len(differing) == 1 else " ".join(f"{key}={value}" for key, _, value in differing)
-    shared = [f"{k}={v}" for k, v, w in zip(first.keys, first.values, second.values, strict=True) if v == w]
-    return (f"with {' '.join(shared)}, {named}" if shared else named), other
+    return named, other, f" ({shared})" if shared else ""
 
 
 def _bounds(score: str, low: float) -> tuple[float, float]:

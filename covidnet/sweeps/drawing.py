@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from covidnet.sweeps.collect import Sweep
-from covidnet.sweeps.compare import Comparison, Configuration, Summary, paired_scores
+from covidnet.naming import short_value
+from covidnet.sweeps.collect import LOWER_IS_BETTER, Sweep
+from covidnet.sweeps.compare import Comparison, Configuration, Summary, contrast, paired_scores
 
 
 def draw_sweep(
@@ -22,7 +23,7 @@ def draw_sweep(
     name = score.replace("_", " ")
     rows = [
         Row(
-            one.configuration.label,
+            _lines(one.configuration),
             [value for run in one.configuration.runs if (value := (run.scores or {}).get(score)) is not None],
             one.over_splits.mean,
             one.over_splits.low,
@@ -31,18 +32,37 @@ def draw_sweep(
         for one in summaries
     ]
     save_figure(points_figure(rows, name, _interval_words(summaries)), sweep.layout.directory / "points.png")
-    pairs = [
-        PairedScores(one.second.label, one.first.label, _paired_scores(sweep, one), _pair_caption(one))
-        for one in comparisons
-    ]
+    pairs = [PairedScores(*_pair_labels(one), _paired_scores(sweep, one), _pair_caption(one)) for one in comparisons]
     if pairs:
-        save_figure(pairs_figure(pairs, name), sweep.layout.directory / "pairs.png")
+        save_figure(pairs_figure(pairs, name, score in LOWER_IS_BETTER), sweep.layout.directory / "pairs.png")
     keys = groups[0].keys
     if len(keys) == 2:
         means = {(one.configuration.values[0], one.configuration.values[1]): one.over_splits.mean for one in summaries}
         down, across = (list(dict.fromkeys(group.values[side] for group in groups)) for side in (0, 1))
         figure = heatmap_figure((keys[0], keys[1]), (down, across), means, name)
         save_figure(figure, sweep.layout.directory / "heatmap.png")
+
+
+def _lines(configuration: Configuration) -> str:
+    """A label with one key a line; the keys by their last part."""
+    pairs = zip(configuration.keys, configuration.values, strict=True)
+    return "\n".join(f"{key.rpartition('.')[2]} {short_value(value)}" for key, value in pairs) or "all runs"
+
+
+def _pair_labels(comparison: Comparison) -> tuple[str, str]:
+    """What the second configuration has that the first has not, and the other way round."""
+    keys = [
+        key
+        for key, one, other in zip(
+            comparison.first.keys, comparison.first.values, comparison.second.values, strict=True
+        )
+        if one != other
+    ]
+    labels = [
+        "\n".join(f"{key.rpartition('.')[2]} {short_value(side.values[side.keys.index(key)])}" for key in keys)
+        for side in (comparison.second, comparison.first)
+    ]
+    return labels[0], labels[1]
 
 
 def _interval_words(summaries: Sequence[Summary]) -> str:
@@ -57,7 +77,6 @@ def _paired_scores(sweep: Sweep, comparison: Comparison) -> list[tuple[float, fl
 
 
 def _pair_caption(comparison: Comparison) -> str:
-    difference = comparison.difference
-    if difference.low is None:
-        return f"difference {difference.mean:+.3f}"
-    return f"difference {difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+    difference, shared = comparison.difference, contrast(comparison.first, comparison.second)[2].strip(" ()")
+    limits = "" if difference.low is None else f" [{difference.low:+.3f}, {difference.high:+.3f}]"
+    return f"{shared}\ndifference {difference.mean:+.3f}{limits}".strip()

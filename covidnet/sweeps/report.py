@@ -21,6 +21,8 @@ from covidnet.sweeps.tables import failed_runs, protocol_warning, write_summary,
 MOST_COMPARED = 10
 """More configurations than these give so many pairs that Holm's correction leaves nothing to find."""
 MOST_ROWS = 60
+WIDE = 100
+"""Columns of a terminal from which on the whole table is shown."""
 
 
 def report_sweep(directory: Path, by: Sequence[str] | None = None, score: str = "accuracy") -> bool:
@@ -58,7 +60,9 @@ def _print(
     sweep: Sweep, groups: Sequence[Configuration], summaries: Sequence[Summary], sentences: Sequence[str], score: str
 ) -> None:
     if summaries:
-        console.print(_table(summaries, score))
+        # Not on a terminal, the lines may be as long as the table needs.
+        width = console.width if console.is_terminal else 160
+        console.print(_table(summaries, score, compact=width < WIDE), width=width)
     _print_best_trial(sweep)
     for run in failed_runs(sweep)[:MOST_ROWS]:
         say(f"failed: {_title(sweep, run)}: {run.error}")
@@ -93,27 +97,24 @@ def _title(sweep: Sweep, run: SweepRun) -> str:
     return " ".join(f"{key}={short_value(run.values[key])}" for key in sweep.swept if key in run.values) or run.name
 
 
-def _table(summaries: Sequence[Summary], score: str) -> Table:
+def _table(summaries: Sequence[Summary], score: str, compact: bool) -> Table:
     """One line per configuration, in the order given."""
-    keys = summaries[0].configuration.keys
-    table = Table(title=None, show_edge=False, pad_edge=False, header_style="bold")
-    for key in keys:
-        table.add_column(escape(key.rpartition(".")[2]), overflow="fold")
-    for heading in ("runs", score.replace("_", " "), "95 % interval", "sd", "min", "max", "s/run"):
+    table = Table(show_edge=False, pad_edge=False, header_style="bold")
+    for column, key in enumerate(summaries[0].configuration.keys):
+        longest = max(len(short_value(one.configuration.values[column])) for one in summaries)
+        table.add_column(escape(key.rpartition(".")[2]), overflow="fold", min_width=min(longest, 18))
+    headings = ["runs", score.replace("_", " "), "95 % interval", "sd", "min", "max", "s/run"]
+    for heading in headings[:3] if compact else headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for one in summaries[:MOST_ROWS]:
         interval = one.over_splits
         limits = "–" if interval.low is None else f"[{interval.low:.3f}, {interval.high:.3f}]"
-        sd = "–" if interval.sd is None else f"{interval.sd:.3f}"
-        seconds = [run.total_seconds for run in one.configuration.runs if run.total_seconds is not None]
-        table.add_row(
-            *(escape(short_value(value)) for value in one.configuration.values),
-            str(one.n),
-            f"{interval.mean:.3f}",
-            escape(limits),
-            sd,
-            f"{one.minimum:.3f}",
-            f"{one.maximum:.3f}",
-            f"{fmean(seconds):.1f}" if seconds else "–",
-        )
+        cells = [str(one.n), f"{interval.mean:.3f}", escape(limits)]
+        if not compact:
+            seconds = [run.total_seconds for run in one.configuration.runs if run.total_seconds is not None]
+            cells += ["–" if interval.sd is None else f"{interval.sd:.3f}", f"{one.minimum:.3f}", f"{one.maximum:.3f}"]
+            cells += [f"{fmean(seconds):.1f}" if seconds else "–"]
+        table.add_row(*(escape(short_value(value)) for value in one.configuration.values), *cells)
+    if len(summaries) > MOST_ROWS:
+        table.caption = f"the first {MOST_ROWS} of {len(summaries)} configurations; all are in summary.csv"
     return table
