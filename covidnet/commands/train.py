@@ -6,11 +6,14 @@ import time
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from covidnet.compute import prepare_process
 from covidnet.config.check import check
 from covidnet.config.schema import TrainConfig
+from covidnet.errors import CovidnetError
+from covidnet.runs.directories import discard_unused
 from covidnet.runs.layout import RunLayout
 from covidnet.training.resume import settings_of_resumed
 
@@ -35,4 +38,9 @@ def train(config: DictConfig) -> float | None:
     from covidnet.training.pipeline import run_training
 
     layout = RunLayout(Path(hydra.runtime.output_dir))
-    return run_training(settings, layout, overrides, resumed=bool(resumed), started=started)
+    try:
+        return run_training(settings, layout, overrides, resumed=bool(resumed), started=started)
+    except CovidnetError:
+        if hydra.mode == RunMode.RUN and not any("hydra.run.dir=" in text for text in hydra.overrides.hydra):
+            discard_unused(layout.directory, f"{hydra.job.name}.log")
+        raise
