@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from covidnet.compute import prepare_process
 from covidnet.config.check import check
 from covidnet.config.schema import EvaluateConfig, TrainConfig
 from covidnet.console import say
-from covidnet.data.split import SplitRow, describe_changes, read_split
+from covidnet.data.changes import describe_changes, list_changes
+from covidnet.data.split import SplitRow, read_split
 from covidnet.errors import ConfigError, DataError, RunError
 from covidnet.runs.layout import RunLayout, open_run
 
@@ -30,18 +31,22 @@ def evaluate(config: DictConfig) -> None:
     layout, stored = open_run(asked.run)
     settings = check(stored, TrainConfig)
     recorded = read_split(layout.split)
-    prepare_process(settings.compute)
     root = _data_root(asked, layout)
+    prepare_process(settings.compute)
     score(asked, settings, layout, recorded, root)
 
 
 def _data_root(asked: EvaluateConfig, layout: RunLayout) -> Path:
     if asked.data_root is not None:
-        return Path(asked.data_root)
-    try:
-        return Path(json.loads(layout.environment.read_text())["data"]["root"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{layout.environment}: does not say where the images are. Give data_root=PATH.") from error
+        root = Path(asked.data_root).expanduser()
+    else:
+        try:
+            root = Path(json.loads(layout.environment.read_text())["data"]["root"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{layout.environment}: does not say where the images are. Give data_root=PATH.") from error
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder. Give the folder where the run's images are now, data_root=PATH.")
+    return root
 
 
 def score(
@@ -60,7 +65,8 @@ def score(
         torch.set_num_threads(settings.compute.num_threads)
     device = _device(asked.device)
     network, classes = load_network(layout.best if asked.checkpoint == "best" else layout.last)
-    dataset = open_dataset(settings.data, root)
+    # An unreadable image is one that changed, and is told and refused with the others.
+    dataset = open_dataset(settings.data.model_copy(update={"on_bad_image": "skip"}), root)
     current = {
         record.path: (position, info.sha256)
         for position, (record, info) in enumerate(zip(dataset.records, dataset.infos, strict=True))
@@ -75,9 +81,9 @@ def score(
     split = _recorded_split(recorded, {path: position for path, (position, _) in current.items()})
     data = build_datamodule(settings, dataset, split)
     protocol = Protocol.named(settings.protocol)
-    parts = list(split.parts) if asked.split == "all" else [split.validation if asked.split == "val" else asked.split]
+    parts = _parts(asked.split, split.parts, protocol.validation)
     predictions = predict(network, data, parts, classes, dataset.records, device)
-    if asked.split == "val" and split.validation == "test":
+    if asked.split == "val" and protocol.validation == "test":
         say("this run validated on its test images (protocol=article): split=val is split=test")
     directory = layout.directory / "evaluation" / asked.split
     shown = asked.split if asked.split == "all" else parts[0]
@@ -109,10 +115,7 @@ def _device(name: str) -> str:
 def _refuse_changes(changes: Sequence[str], allowed: bool, root: Path) -> None:
     if not changes:
         return
-    shown = [f"  {line}" for line in changes[:20]]
-    if len(changes) > 20:
-        shown.append(f"  ... and {len(changes) - 20} more")
-    listed = "\n".join(shown)
+    listed = list_changes(changes)
     if not allowed:
         raise DataError(
             f"{root}: the images are not those of the run:\n{listed}\n"
@@ -128,9 +131,15 @@ def _recorded_split(recorded: Sequence[SplitRow], positions: dict[str, int]) -> 
     for row in recorded:
         if row.path in positions:
             parts.setdefault(row.split, []).append(positions[row.path])
-    if "test" not in parts:
-        raise DataError("none of the run's test images is there. Give the folder the run used, data_root=PATH.")
     return Split({name: np.sort(np.array(part, dtype=np.int64)) for name, part in parts.items()})
+
+
+def _parts(asked: str, present: Mapping[str, object], validation: str) -> list[str]:
+    """The parts to score; ``validation`` is what the run's protocol validated on."""
+    parts = list(present) if asked == "all" else [validation if asked == "val" else asked]
+    if not parts or parts[0] not in present:
+        raise DataError(f"none of the run's {asked} images is there. Give the folder the run used, data_root=PATH.")
+    return parts
 
 
 def _compare(run_file: Path, new_file: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +12,15 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
-from covidnet.config.check import check
+from covidnet.config.check import without_hydra
 from covidnet.config.schema import TrainConfig
 from covidnet.console import report_error
 from covidnet.errors import ConfigError, CovidnetError
 from covidnet.runs.directories import reserve_directory
 from covidnet.runs.layout import RunLayout
+from covidnet.training.check import check_run
 from covidnet.training.resume import refuse_used_directory, settings_of_resumed
 
 
@@ -26,16 +29,17 @@ class RunDirectory(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration; then name the run's directory, or take the one that is resumed."""
-        if "LOCAL_RANK" in os.environ:
-            return  # a further process of a run whose first process did all this
         with _ending_on_errors():
+            if _is_further_process():
+                _join_run(config)
+                return
             overrides = [str(override) for override in config.hydra.overrides.task]
             if config.resume is not None:
                 settings_of_resumed(config.resume, overrides)
                 _set(config, "hydra.run.dir", config.resume)
                 _set(config, "hydra.output_subdir", None)  # the stored configuration is kept as it is
                 return
-            _refuse_sweep_keys(check(without_hydra(config), TrainConfig))
+            _refuse_sweep_keys(check_run(without_hydra(config)))
             if _given(config, "hydra.run.dir"):
                 refuse_used_directory(RunLayout(Path(config.hydra.run.dir)))
             else:
@@ -95,6 +99,23 @@ register_resolvers()
 warnings.filterwarnings("ignore", message=r"(?s).*is validated against ConfigStore schema with the same name")
 
 
+def _is_further_process() -> bool:
+    """Whether this is not the first process of a distributed run, started by Lightning, torchrun or srun."""
+    return any(int(os.environ.get(name, "0")) > 0 for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))
+
+
+def _join_run(config: DictConfig) -> None:
+    """Take the directory that the first process has; its own checks hold for all."""
+    if config.resume is not None:
+        _set(config, "hydra.run.dir", config.resume)
+    elif not _given(config, "hydra.run.dir"):
+        raise ConfigError(
+            "hydra.run.dir: missing; processes that torchrun or srun starts must all be given the same new directory, "
+            "hydra.run.dir=PATH"
+        )
+    _set(config, "hydra.output_subdir", None)
+
+
 @contextmanager
 def _ending_on_errors() -> Iterator[None]:
     """Hydra turns an Exception raised in a callback into a warning and runs on; SystemExit ends the command."""
@@ -102,11 +123,11 @@ def _ending_on_errors() -> Iterator[None]:
         yield
     except CovidnetError as error:
         raise SystemExit(report_error(error)) from error
-
-
-def without_hydra(config: DictConfig) -> DictConfig:
-    """The configuration without Hydra's own section."""
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    except OmegaConfBaseException as error:
+        raise SystemExit(report_error(ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}"))) from error
+    except Exception as error:
+        traceback.print_exc()
+        raise SystemExit(1) from error
 
 
 def _given(config: DictConfig, key: str) -> bool:

@@ -14,6 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from covidnet.compute import prepare_process
 from covidnet.config.check import check
 from covidnet.config.schema import TrainConfig
+from covidnet.errors import CovidnetError
+from covidnet.runs.directories import discard_unused
 from covidnet.runs.layout import RunLayout
 from covidnet.sweeps.layout import SweepLayout
 from covidnet.training.resume import settings_of_resumed
@@ -36,7 +38,12 @@ def train(config: DictConfig) -> float | None:
     # A DDP process other than the first is started with the same command.
     resumed = OmegaConf.select(config, "resume")
     settings = settings_of_resumed(resumed, overrides) if resumed else check(config, TrainConfig)
-    return _train(settings, layout, overrides, resumed=bool(resumed))
+    try:
+        return _train(settings, layout, overrides, resumed=bool(resumed))
+    except CovidnetError:
+        if not any("hydra.run.dir=" in text for text in hydra.overrides.hydra):
+            discard_unused(layout.directory, f"{hydra.job.name}.log")
+        raise
 
 
 def _train(settings: TrainConfig, layout: RunLayout, overrides: list[str], *, resumed: bool) -> float | None:

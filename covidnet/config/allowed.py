@@ -10,12 +10,13 @@ from covidnet.config.schema import Section
 Node = Mapping[str, Any]
 
 BOUNDS = {
-    "minimum": "at least {:g}",
-    "exclusiveMinimum": "above {:g}",
-    "maximum": "at most {:g}",
-    "exclusiveMaximum": "below {:g}",
+    "minimum": "at least {:.12g}",
+    "exclusiveMinimum": "above {:.12g}",
+    "maximum": "at most {:.12g}",
+    "exclusiveMaximum": "below {:.12g}",
 }
 TYPES = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "null": "null"}
+SECTION = "a section"
 
 
 def allowed(schema: type[Section], location: Sequence[int | str]) -> str:
@@ -58,7 +59,7 @@ def _phrase(node: Node, root: Node) -> str:
     if node.get("type") == "string":
         return "a text" if node.get("minLength") else "a text (may be empty)"
     bounds = [words.format(node[name]) for name, words in BOUNDS.items() if name in node]
-    return " ".join(part for part in (TYPES.get(str(node.get("type")), "a section"), " and ".join(bounds)) if part)
+    return " ".join(part for part in (TYPES.get(str(node.get("type")), SECTION), " and ".join(bounds)) if part)
 
 
 def _list_phrase(node: Node, root: Node) -> str:

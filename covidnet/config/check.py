@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from covidnet.config.allowed import allowed
+from covidnet.config.allowed import SECTION, allowed
 from covidnet.config.schema import Section
 from covidnet.errors import ConfigError
 from covidnet.naming import did_you_mean
@@ -40,14 +40,24 @@ def check(config: DictConfig, schema: type[SomeConfig]) -> SomeConfig:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     values = cast("dict[str, Any]", values)
-    missing = [f"{key}: missing; {HOW_TO_GIVE.get(key, 'give it a value')}" for key in _missing(values)]
-    if missing:
-        raise ConfigError("\n".join(missing))
+    missing = _missing(values)
+    lines = [f"{key}: missing; {HOW_TO_GIVE.get(key, 'give it a value')}" for key in missing]
     try:
-        return schema.model_validate(values)
+        typed = schema.model_validate(values)
     except ValidationError as error:
-        lines = dict.fromkeys(_describe(fault, values, schema) for fault in error.errors())
-        raise ConfigError("\n".join(lines)) from error
+        faults = [fault for fault in error.errors() if ".".join(_locate(fault["loc"], values)[0]) not in missing]
+        lines += [_describe(fault, values, schema) for fault in faults]
+        raise ConfigError("\n".join(dict.fromkeys(lines))) from error
+    if lines:
+        raise ConfigError("\n".join(lines))
+    return typed
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """The configuration without Hydra's own section."""
+    values = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(values, dict)
+    return OmegaConf.create({str(key): value for key, value in values.items() if key != "hydra"})
 
 
 def _missing(values: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -79,7 +89,8 @@ def _describe(fault: ErrorDetails, values: dict[str, Any], schema: type[Section]
         tag = str(fault["ctx"]["discriminator"]).strip("'")
         return f"{key}.{tag}: found {parent[path[-1]].get(tag)!r}; choose with {key}=CHOICE (see conf/{key})"
     if fault["type"] == "missing":
-        return f"{key}: missing; expected {allowed(schema, fault['loc'])}"
+        expected = allowed(schema, fault["loc"])
+        return f"{key}: missing; " + (f"choose with {key}=CHOICE" if expected == SECTION else f"expected {expected}")
     hint = ""
     if fault["type"] == "literal_error" and isinstance(fault["input"], str):
         hint = did_you_mean(fault["input"], re.findall(r"'([^']+)'", str(fault["ctx"]["expected"])))

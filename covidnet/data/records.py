@@ -54,10 +54,7 @@ def scan_folder(root: Path) -> Scan:
     Raises:
         DataError: ``root`` is missing, not a folder, not readable, or holds no image in a class folder.
     """
-    if not root.exists():
-        raise DataError(f"data.root={root}: no such folder. Give the folder that holds one sub-folder per class.")
-    if not root.is_dir():
-        raise DataError(f"data.root={root}: a file, not a folder. Give the folder that holds one sub-folder per class.")
+    check_root(root)
     scan = Scan(root)
     for path in _walk(root, scan, frozenset()):
         relative = path.relative_to(root)
@@ -70,6 +67,18 @@ def scan_folder(root: Path) -> Scan:
     if not scan.records:
         raise DataError(_nothing_found(scan))
     return scan
+
+
+def check_root(root: Path) -> None:
+    """Refuse a root that is no folder.
+
+    Raises:
+        DataError: ``root`` is missing or not a folder.
+    """
+    if not root.exists():
+        raise DataError(f"data.root={root}: no such folder. Give the folder that holds one sub-folder per class.")
+    if not root.is_dir():
+        raise DataError(f"data.root={root}: a file, not a folder. Give the folder that holds one sub-folder per class.")
 
 
 def _walk(folder: Path, scan: Scan, above: frozenset[tuple[int, int]]) -> Iterator[Path]:

@@ -127,17 +127,3 @@ def read_split(path: Path) -> list[SplitRow]:
         if tuple(reader.fieldnames or ()) != COLUMNS:
             raise RunError(f"{path}: found the columns {reader.fieldnames}; expected {', '.join(COLUMNS)}.")
         return [SplitRow(**row) for row in reader]
-
-
-def describe_changes(recorded: Sequence[SplitRow], current: dict[str, str]) -> list[str]:
-    """How the files differ from those of the run, one line each; empty when they are the same.
-
-    Args:
-        recorded: split.csv of the run.
-        current: Content hash of each readable image, by path.
-    """
-    known = {row.path: row.sha256 for row in recorded}
-    lines = [f"missing or unreadable: {path}" for path in known if path not in current]
-    lines += [f"changed: {path}" for path, digest in known.items() if path in current and current[path] != digest]
-    lines += [f"new, not in the run's split: {path}" for path in current if path not in known]
-    return sorted(lines)

@@ -64,7 +64,7 @@ def compute_metrics(predictions: Predictions, positive_class: str | None = None)
         ConfigError: ``positive_class`` is none of the classes.
     """
     classes = predictions.classes
-    positive = classes.index(_known_class(positive_class, classes))
+    positive = classes.index(known_class(positive_class, classes))
     truth, predicted = predictions.truth, _predicted(predictions)
     correct = int((truth == predicted).sum())
     accuracy = exact_interval(correct, len(truth), LEVEL).to_json()
@@ -110,12 +110,17 @@ def classification_report_text(predictions: Predictions) -> str:
     return report
 
 
-def _known_class(name: str | None, classes: Sequence[str]) -> str:
+def known_class(name: str | None, classes: Sequence[str]) -> str:
+    """The positive class: the configured one, or `default_positive_class` for None.
+
+    Raises:
+        ConfigError: There is no such class.
+    """
     if name is None:
         return default_positive_class(classes)
     if name not in classes:
         hint = did_you_mean(name, classes)
-        raise ConfigError(f"positive_class={name}: expected one of the classes {', '.join(classes)}.{hint}")
+        raise ConfigError(f"data.positive_class={name}: expected one of the classes {', '.join(classes)}.{hint}")
     return name
 
 

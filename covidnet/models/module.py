@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -53,14 +54,15 @@ class XrayClassifier(LightningModule):
         self.epoch_values: dict[str, float] = {}
         self._schedule_state: dict[str, Any] | None = None
         self._steps_seen = 0
+        self._rate = math.nan
         # As attributes, torchmetrics move to the device with the network and accumulate there.
         self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
         self.train_acc = MulticlassAccuracy(num_classes, average="micro")
         self.val_acc = MulticlassAccuracy(num_classes, average="micro")
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, C) of images (B, 3, H, W)."""
-        logits: Tensor = self.net(images)
+        """Logits (B, C) of images (B, 3, H, W), which take the precision of the weights."""
+        logits: Tensor = self.net(images.to(self.dtype))
         return logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -82,11 +84,25 @@ class XrayClassifier(LightningModule):
         """Make what is random in the network depend on the epoch alone, so that a resumed run repeats it."""
         torch.manual_seed((self.seed * 1_000_003 + self.current_epoch) % 2**63)
 
+    def on_train_start(self) -> None:
+        """Count optimiser steps from here; a resumed run has made some already."""
+        self._steps_seen = self.trainer.global_step
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Remember the rate of this step; the schedule may change it right after."""
+        self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Step a schedule that goes by optimiser steps, of which there are fewer when gradients accumulate."""
         if self.schedule is not None and self.trainer.global_step > self._steps_seen:
             self.schedule.end_step()
         self._steps_seen = self.trainer.global_step
+
+    def on_validation_epoch_start(self) -> None:
+        """Give all processes the first one's statistics of batch normalisation: its model is the one that is saved."""
+        if self.trainer.world_size > 1:
+            for buffer in self.net.buffers():
+                torch.distributed.broadcast(buffer, src=0)
 
     def on_validation_epoch_end(self) -> None:
         """Make the validation loss known to callbacks such as early stopping."""
@@ -96,7 +112,7 @@ class XrayClassifier(LightningModule):
     def on_train_epoch_end(self) -> None:
         """Close the epoch: its metrics first, then the schedule that may watch them."""
         self._close("train", self.train_loss, self.train_acc)
-        self.epoch_values["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.epoch_values["lr"] = self._rate
         if self.schedule is not None:
             self.schedule.end_epoch(self.epoch_values)
 
@@ -115,7 +131,6 @@ class XrayClassifier(LightningModule):
 
     def on_fit_start(self) -> None:
         """Give the schedule the state it had when the checkpoint was written."""
-        self._steps_seen = self.trainer.global_step
         if self.schedule is not None and self._schedule_state is not None:
             self.schedule.scheduler.load_state_dict(self._schedule_state)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from covidnet.data.records import Record
 from covidnet.errors import WeightsError
 from covidnet.models.backbones import build_backbone
 from covidnet.models.module import DESCRIPTION_KEY
+from covidnet.models.weights import first_line
 from covidnet.predictions import Prediction, Predictions
 
 PREFIX = "net."
@@ -37,10 +39,8 @@ def load_network(checkpoint: Path) -> tuple[nn.Module, list[str]]:
         classes = [str(name) for name in description["classes"]]
         network = build_backbone(str(description["backbone"]), len(classes), "none")
         network.load_state_dict(state)
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, EOFError) as error:
-        raise WeightsError(
-            f"{checkpoint}: not a checkpoint that train.py wrote ({str(error).splitlines()[0]})."
-        ) from error
+    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, EOFError, UnpicklingError) as error:
+        raise WeightsError(f"{checkpoint}: not a checkpoint that train.py wrote ({first_line(error)}).") from error
     return network.eval(), classes
 
 
@@ -61,7 +61,7 @@ def predict(
         positions = data.split.positions(part)
         for batch in data.part_loader(part):
             prepared = data.prepare(batch._replace(images=batch.images.to(device)), epoch=None)
-            probabilities = network(prepared.images).double().softmax(dim=1).cpu()
+            probabilities = network(prepared.images).cpu().double().softmax(dim=1)
             for row, values in zip(batch.rows.tolist(), probabilities.tolist(), strict=True):
                 record = records[positions[row]]
                 rows.append(Prediction(record.path, part, record.label, tuple(values)))

@@ -111,7 +111,8 @@ def summarize(metrics_file: Path) -> list[str]:
     """The lines that end a run: the number with its interval, the protocol, the notice."""
     metrics = json.loads(metrics_file.read_text())
     accuracy = metrics["accuracy"]
-    lines = [f"{metrics['split']} accuracy {_with_interval(accuracy)}, {accuracy['n']} images"]
+    counted = f"{accuracy['n']} image" + ("" if accuracy["n"] == 1 else "s")
+    lines = [f"{metrics['split']} accuracy {_with_interval(accuracy)}, {counted}"]
     if metrics["protocol"]["warning"]:
         lines.append(f"  {metrics['protocol']['warning']}")
     positive = metrics["positive_class"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,3 +59,12 @@ def reserve_directory(parent: Path, overrides: Iterable[str], suffix: str = "") 
             attempt += 1
         else:
             return candidate
+
+
+def discard_unused(directory: Path, log: str) -> None:
+    """Remove a run's directory while it holds nothing but the configuration and the log that Hydra puts there.
+
+    A run that failed before it recorded anything leaves no trace; one that recorded its data stays.
+    """
+    if {entry.name for entry in directory.iterdir()} <= {".hydra", log}:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -78,7 +78,7 @@ def open_run(directory: str) -> tuple[RunLayout, DictConfig]:
     Raises:
         RunError: It is not a run directory.
     """
-    layout = RunLayout(Path(directory))
+    layout = RunLayout(Path(directory).expanduser())
     if not layout.directory.is_dir():
         raise RunError(
             f"{directory}: no such run directory. Give one that train.py printed, such as outputs/DATE_TIME."

@@ -9,7 +9,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from covidnet.config.schema import DataSettings, PhantomData, TrainConfig
-from covidnet.data.split import describe_changes, read_split
+from covidnet.data.changes import describe_changes, list_changes
+from covidnet.data.split import read_split
 from covidnet.errors import ConfigError, DataError, RunError
 from covidnet.runs.layout import RunLayout
 from covidnet.sweeps.layout import SweepLayout, SweepRecord, read_record
@@ -116,9 +117,9 @@ def _compare_images(root: Path, settings: DataSettings, run: RunLayout) -> None:
     }
     changes = describe_changes(rows, current)
     if changes:
-        listed = "\n".join(f"  {line}" for line in changes[:20])
         raise DataError(
-            f"{root}: the images are not those of the sweep's runs:\n{listed}\nPut them back, or start a new sweep."
+            f"{root}: the images are not those of the sweep's runs:\n{list_changes(changes)}\n"
+            "Put them back, or start a new sweep."
         )
 
 

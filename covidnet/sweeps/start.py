@@ -7,19 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from covidnet.config.check import check
+from covidnet.config.check import without_hydra
 from covidnet.config.hydra_errors import PLUGIN_EXTRAS, explain
 from covidnet.config.schema import TrainConfig
 from covidnet.console import say
-from covidnet.errors import ConfigError, CovidnetError, MissingExtraError
+from covidnet.errors import ConfigError, MissingExtraError
 from covidnet.runs.directories import reserve_directory
 from covidnet.runs.layout import RunLayout
 from covidnet.sweeps.layout import SweepLayout, grown, write_record
 from covidnet.sweeps.plan import Plan, make_plan
 from covidnet.sweeps.resume import check_resumable, refuse_used_directory
+from covidnet.training.check import check_run
 
 
 def start_sweep(config: DictConfig, config_name: str, given: Path | None) -> Path:
@@ -37,10 +39,11 @@ def start_sweep(config: DictConfig, config_name: str, given: Path | None) -> Pat
         CovidnetError: Anything a user can mend.
     """
     _require_plugins(config)
+    loader = GlobalHydra.instance().config_loader()
     plan = make_plan(
         [str(override) for override in config.hydra.overrides.task],
         OmegaConf.to_container(config.hydra.sweeper, resolve=False),  # type: ignore[arg-type]
-        lambda overrides: _compose(config, config_name, overrides),
+        lambda overrides: _compose(loader, config, config_name, overrides),
     )
     _refuse_processes_in_workers(config, plan)
     record = plan.record
@@ -79,19 +82,17 @@ def _installed(package: str) -> bool:
         return False
 
 
-def _compose(config: DictConfig, config_name: str, overrides: Sequence[str]) -> TrainConfig:
+def _compose(loader: ConfigLoader, config: DictConfig, config_name: str, overrides: Sequence[str]) -> TrainConfig:
     """One job's checked configuration, composed as the launcher will."""
     try:
-        composed = GlobalHydra.instance().config_loader().load_sweep_config(config, list(overrides))
-    except CovidnetError:
-        raise
+        composed = loader.load_sweep_config(config, list(overrides))
     except Exception as error:
         folder = _config_dir(config)
         text = explain(error, folder, config_name, overrides) if folder is not None else None
         if text is None:
             raise
         raise ConfigError(text) from error
-    return check(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]), TrainConfig)
+    return check_run(without_hydra(composed))
 
 
 def _config_dir(config: DictConfig) -> Path | None:

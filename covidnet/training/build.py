@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import Callback, EarlyStopping
+from pytorch_lightning.callbacks import Callback, Timer
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from covidnet.config.schema import TrainConfig
 from covidnet.console import console
 from covidnet.data.augment import Augmentation
+from covidnet.data.changes import describe_changes, list_changes
 from covidnet.data.datamodule import XrayDataModule
 from covidnet.data.dataset import XrayDataset
-from covidnet.data.split import Split, stratified_split
-from covidnet.errors import ConfigError
+from covidnet.data.split import Split, SplitRow, read_split, stratified_split
+from covidnet.errors import ConfigError, DataError
 from covidnet.models.backbones import build_backbone, check_image_size
 from covidnet.models.module import XrayClassifier
 from covidnet.models.optim import build_optimizer, build_schedule
 from covidnet.runs.layout import RunLayout
-from covidnet.training.callbacks import BestAndLast, History, progress_callback
+from covidnet.training.callbacks import BestAndLast, History, Patience, progress_callback
 from covidnet.training.pruning import MedianPruning
 
 
@@ -31,6 +33,26 @@ def split_dataset(settings: TrainConfig, dataset: XrayDataset) -> Split:
     labels = [record.label for record in dataset.records]
     val_size = settings.data.val_size if settings.protocol == "holdout" else None
     return stratified_split(labels, settings.random_state, settings.data.test_size, val_size)
+
+
+def refuse_changed_data(layout: RunLayout, rows: Sequence[SplitRow]) -> None:
+    """A stopped run goes on with the very images and the very split that it began with.
+
+    Raises:
+        DataError: Files or the split differ from the run's split.csv; an absent one, of a run that was stopped before
+            it wrote anything, agrees with all.
+    """
+    if not layout.split.is_file():
+        return
+    recorded = read_split(layout.split)
+    if recorded == list(rows):
+        return
+    changes = describe_changes(recorded, {row.path: row.sha256 for row in rows})
+    listed = list_changes(changes) if changes else "  the same files, split otherwise; is scikit-learn another version?"
+    raise DataError(
+        f"resume={layout.directory}: the images are not those that the run began with:\n{listed}\n"
+        "Give the folder that it used, data.root=PATH, or start a new run."
+    )
 
 
 def build_datamodule(settings: TrainConfig, dataset: XrayDataset, split: Split) -> XrayDataModule:
@@ -85,7 +107,7 @@ def build_trainer(
     callbacks: list[Callback] = [history, BestAndLast(layout.checkpoints, settings.callbacks.save_every)]
     early = settings.callbacks.early_stopping
     if early.patience is not None:
-        callbacks.append(EarlyStopping("val_loss", patience=early.patience, min_delta=early.min_delta))
+        callbacks.append(Patience("val_loss", patience=early.patience, min_delta=early.min_delta))
     if settings.sweep.prune == "median":
         own = layout.directory
         callbacks.append(MedianPruning(own.parent, own.name, settings.sweep.prune_startup, settings.sweep.prune_warmup))
@@ -95,7 +117,11 @@ def build_trainer(
     arguments: dict[str, Any] = settings.trainer.model_dump()
     if arguments["deterministic"]:
         arguments["deterministic"] = "warn"
+    max_time = arguments.pop("max_time")
     try:
+        if max_time is not None:
+            # The Trainer's own would break off within an epoch, and a resumed run could not go on from there.
+            callbacks.append(Timer(max_time, interval="epoch", verbose=False))
         return lightning.Trainer(
             **arguments,
             default_root_dir=layout.directory,
@@ -107,7 +133,7 @@ def build_trainer(
             log_every_n_steps=1,
             use_distributed_sampler=False,  # the loaders share the images out themselves
         )
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
+    except (MisconfigurationException, ValueError, RuntimeError, TypeError, ImportError) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
 
 

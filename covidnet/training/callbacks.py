@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
-from pytorch_lightning.callbacks import Checkpoint, RichProgressBar
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, RichProgressBar
 
 from covidnet.console import say
 from covidnet.errors import RunError
@@ -52,13 +52,12 @@ class History(Checkpoint):
             "seconds": time.perf_counter() - self._started,
         }
         self.rows.append(row)
-        if not trainer.is_global_zero:
-            return
-        write_history(self.path, self.rows)
-        for logger in trainer.loggers:
-            logger.log_metrics(_named_for_logger(row, self.validation), step=int(row["epoch"]))
-        if self.print_lines:
-            self._print(row, trainer.max_epochs)
+        if trainer.is_global_zero:
+            write_history(self.path, self.rows)
+            for logger in trainer.loggers:
+                logger.log_metrics(_named_for_logger(row, self.validation), step=int(row["epoch"]))
+            if self.print_lines:
+                self._print(row, trainer.max_epochs)
         if not math.isfinite(row["train_loss"]):
             raise RunError(
                 f"epoch {row['epoch']:.0f}: the training loss is {row['train_loss']}. Try a lower optimizer.lr, or "
@@ -127,6 +126,15 @@ class BestAndLast(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember the best epoch of the run that is resumed."""
         self.best = state_dict["best"]
+
+
+class Patience(EarlyStopping):
+    """Lightning's early stopping on the validation loss; a resumed run that had stopped early stays stopped."""
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Lightning restores the count of epochs without improvement, but not what followed from it."""
+        if self.wait_count >= self.patience or self.stopped_epoch > 0:
+            trainer.should_stop = True
 
 
 def progress_callback(kind: str) -> RichProgressBar | None:

@@ -10,7 +10,8 @@ from covidnet.errors import RunError
 from covidnet.files import write_csv
 
 COLUMNS = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc", "lr", "seconds")
-"""Epochs count from 1; ``val_`` is measured on the images that choose the epoch; seconds hold the whole epoch."""
+"""Epochs count from 1; ``val_`` is measured on the images that choose the epoch; ``lr`` is the rate of the epoch's last
+optimiser step; seconds hold the whole epoch."""
 
 Row = dict[str, float]
 

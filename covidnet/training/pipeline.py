@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from covidnet.config.schema import TrainConfig
@@ -15,8 +18,11 @@ from covidnet.console import say
 from covidnet.data.datamodule import XrayDataModule
 from covidnet.data.dataset import XrayDataset, content_hash, open_dataset
 from covidnet.data.split import Split, write_split
+from covidnet.errors import ConfigError, RunError
+from covidnet.evaluation.metrics import known_class
 from covidnet.files import write_json
 from covidnet.models.backbones import validate_backbone
+from covidnet.models.module import XrayClassifier
 from covidnet.models.predict import load_network, predict
 from covidnet.reporting.results import Protocol, save_results, summarize
 from covidnet.runs.environment import describe_environment
@@ -27,6 +33,7 @@ from covidnet.training.build import (
     build_logger,
     build_module,
     build_trainer,
+    refuse_changed_data,
     shows_lines,
     split_dataset,
 )
@@ -53,17 +60,17 @@ def run_training(
     trainer = build_trainer(settings, layout, history, logger)
 
     dataset = open_dataset(settings.data)
+    known_class(settings.data.positive_class, dataset.classes)
     split = split_dataset(settings, dataset)
+    if resumed:
+        refuse_changed_data(layout, dataset.rows(split))
     data = build_datamodule(settings, dataset, split)
     module = build_module(settings, dataset)
     if trainer.is_global_zero:
         _describe_start(settings, layout, dataset, split, trainer)
         _record_start(settings, layout, dataset, split, trainer, data, logger)
 
-    resume_from = str(layout.last) if resumed and layout.last.is_file() else None
-    trainer.fit(module, data, ckpt_path=resume_from, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    fit(trainer, module, data, layout, resumed)
     rows = read_history(layout.history)
     if trainer.is_global_zero:
         _finish(settings, layout, overrides, dataset, data, rows, logger, started, _pruned(trainer))
@@ -74,6 +81,35 @@ def run_training(
 def _pruned(trainer: lightning.Trainer) -> str | None:
     """Why the run was ended before its time, if a sweep's pruning did so."""
     return next((one.reason for one in trainer.callbacks if isinstance(one, MedianPruning)), None)  # type: ignore[attr-defined]
+
+
+def fit(
+    trainer: lightning.Trainer, module: XrayClassifier, data: XrayDataModule, layout: RunLayout, resumed: bool
+) -> None:
+    """Let Lightning train, from the last checkpoint of a resumed run.
+
+    Raises:
+        ConfigError: Lightning refuses an argument only now that it knows the data.
+        KeyboardInterrupt: The user stopped it.
+        SystemExit: The system stopped it with SIGTERM; the status is the one that shells give then.
+    """
+    resume_from = str(layout.last) if resumed and layout.last.is_file() else None
+    try:
+        trainer.fit(module, data, ckpt_path=resume_from, weights_only=True)
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ConfigError(
+            "data.batch_size: this backbone's batch normalisation cannot train on one image at a time; give 2 or more"
+        ) from error
+    except SystemExit as stop:  # Lightning's, of which some would be statuses of success
+        if trainer.is_global_zero:
+            say(f"stopped; go on with: python train.py resume={shlex.quote(str(layout.directory))}")
+        if trainer.received_sigterm:
+            raise SystemExit(128 + signal.SIGTERM) from stop
+        raise KeyboardInterrupt from stop
 
 
 def _describe_start(
@@ -139,12 +175,14 @@ def _finish(
 ) -> None:
     """Score the kept epoch and write the results, metrics.json last."""
     best = best_row(rows)
+    if best is None:
+        raise RunError(f"{layout.history}: no epoch has a validation loss that is a number. Try a lower optimizer.lr.")
     protocol = Protocol.named(settings.protocol)
     network, classes = load_network(layout.best)
     parts = [name for name in ("val", "test") if name in data.split.parts]
     predictions = predict(network, data, parts, classes, dataset.records)
     seconds: dict[str, Any] = {
-        "epoch_kept": None if best is None else int(best["epoch"]),
+        "epoch_kept": int(best["epoch"]),
         "epochs": len(rows),
         "training_seconds": sum(row["seconds"] for row in rows),
         "total_seconds": time.perf_counter() - started,
