@@ -37,8 +37,8 @@ def job_name(overrides: Iterable[str]) -> str:
     A number in the order of the jobs would give the same experiment another folder as soon as a sweep grows; the six
     digits at the end tell apart what the readable part cannot (``[0.7,1.3]`` and ``0.7-1.3``).
     """
-    texts = list(overrides)
-    digest = hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:6]
+    texts = sorted(overrides)  # whatever the order in which the keys were typed
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:6]
     return f"{describe_overrides(texts) or 'run'}_{digest}"
 
 

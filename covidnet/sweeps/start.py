@@ -11,11 +11,12 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from covidnet.compute import prepare_process
 from covidnet.config.check import without_hydra
 from covidnet.config.hydra_errors import PLUGIN_EXTRAS, explain
 from covidnet.config.schema import TrainConfig
 from covidnet.console import say
-from covidnet.errors import ConfigError, MissingExtraError
+from covidnet.errors import ConfigError, CovidnetError, MissingExtraError
 from covidnet.runs.directories import reserve_directory
 from covidnet.runs.layout import RunLayout
 from covidnet.sweeps.layout import SweepLayout, grown, write_record
@@ -46,6 +47,7 @@ def start_sweep(config: DictConfig, config_name: str, given: Path | None) -> Pat
         lambda overrides: _compose(loader, config, config_name, overrides),
     )
     _refuse_processes_in_workers(config, plan)
+    _check_backbones(plan)
     record = plan.record
     resume = OmegaConf.select(config, "sweep.resume")
     if resume is not None:
@@ -115,6 +117,26 @@ def _refuse_processes_in_workers(config: DictConfig, plan: Plan) -> None:
                 f"trainer.devices: found {devices!r}; hydra/launcher={choice} gives each job one device. Expected "
                 "trainer.devices=1 with it, or hydra/launcher=basic for runs on several devices, one after another."
             )
+
+
+def _check_backbones(plan: Plan) -> None:
+    """Names of models and files of weights; the jobs need torch too, so it is no loss to import it here."""
+    pairs = dict.fromkeys((job.settings.backbone, job.settings.weights) for job in plan.jobs or ())
+    if plan.jobs:
+        prepare_process(plan.jobs[0].settings.compute)
+    faults = [fault for name, weights in pairs if (fault := _backbone_fault(name, weights)) is not None]
+    if faults:
+        raise ConfigError("\n".join([*faults, "No job was started."]))
+
+
+def _backbone_fault(name: str, weights: str) -> str | None:
+    from covidnet.models.backbones import validate_backbone
+
+    try:
+        validate_backbone(name, weights)
+    except CovidnetError as error:
+        return str(error)
+    return None
 
 
 def _go_on_searching(config: DictConfig, layout: SweepLayout) -> None:
