@@ -9,6 +9,9 @@ from covidnet.config.compose import CONFIG_DIR
 from covidnet.config.schema import EvaluateConfig, TrainConfig
 from covidnet.errors import ConfigError
 
+SEED = "a whole number at least 0 and at most 4294967295"
+EARLY = "callbacks.early_stopping.patience"
+
 
 def faults(*overrides, schema=TrainConfig, name="train"):
     given = ["data.root=/somewhere", *overrides] if name == "train" else list(overrides)
@@ -33,8 +36,8 @@ def faults(*overrides, schema=TrainConfig, name="train"):
         ("data.image_size=8", "data.image_size: found 8; expected a whole number at least 16 and at most 4096."),
         ("data.cache=maybe", "data.cache: found 'maybe'; expected true or false."),
         ("data.root=''", "data.root: found ''; expected a text."),
-        ("seed=-1", "seed: found -1; expected a whole number at least 0 and at most 4294967295."),
-        ("random_state=4294967296", "random_state: found 4294967296; expected a whole number at least 0 and at most 4294967295."),
+        ("seed=-1", f"seed: found -1; expected {SEED}."),
+        ("random_state=4294967296", f"random_state: found 4294967296; expected {SEED}."),
         ("optimizer.lr=fast", "optimizer.lr: found 'fast'; expected a number above 0."),
         ("optimizer.betas=[0.9,1.5]", "optimizer.betas[1]: found 1.5; expected a number at least 0 and below 1."),
         ("augment.scale=0.7", "augment.scale: found 0.7; expected a list of 2 values, each a number above 0."),
@@ -50,7 +53,7 @@ def faults(*overrides, schema=TrainConfig, name="train"):
         ),
         ("protocol=hold-out", "protocol: found 'hold-out'; expected article or holdout. Did you mean holdout?"),
         ("scheduler.name=cosin", "scheduler.name: found 'cosin'; choose with scheduler=CHOICE (see conf/scheduler)"),
-        ("callbacks.early_stopping.patience=0", "callbacks.early_stopping.patience: found 0; expected a whole number at least 1 or null."),
+        (f"{EARLY}=0", f"{EARLY}: found 0; expected a whole number at least 1 or null."),
         ("seed=${nothing}", "seed: Interpolation key 'nothing' not found"),
         ("~augment", "augment: missing; choose with augment=CHOICE"),
     ],

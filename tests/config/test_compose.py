@@ -99,7 +99,7 @@ def test_an_override_wins_over_the_experiment():
 
 
 def test_compose_train_checks_too():
-    with pytest.raises(ConfigError, match="^data.root: missing"):
+    with pytest.raises(ConfigError, match=r"^data\.root: missing"):
         compose_train([])
 
 
