@@ -45,8 +45,10 @@ def check(config: DictConfig, schema: type[SomeConfig]) -> SomeConfig:
     try:
         typed = schema.model_validate(values)
     except ValidationError as error:
-        faults = [fault for fault in error.errors() if ".".join(_locate(fault["loc"], values)[0]) not in missing]
-        lines += [_describe(fault, values, schema) for fault in faults]
+        faults = {key: fault for fault in error.errors() if (key := _key(fault, values)) not in missing}
+        # A value that is taken from another key is at fault only where that key is not.
+        own = [fault for key, fault in faults.items() if not _is_interpolated(config, key)]
+        lines += [_describe(fault, values, schema) for fault in own or faults.values()]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from error
     if lines:
         raise ConfigError("\n".join(lines))
@@ -68,6 +70,16 @@ def _missing(values: Mapping[str, Any], prefix: str = "") -> list[str]:
         elif value == MISSING:
             keys.append(prefix + key)
     return keys
+
+
+def _key(fault: ErrorDetails, values: dict[str, Any]) -> str:
+    return ".".join(_locate(fault["loc"], values)[0])
+
+
+def _is_interpolated(config: DictConfig, key: str) -> bool:
+    section, _, name = key.rpartition(".")
+    node = OmegaConf.select(config, section) if section else config
+    return isinstance(node, DictConfig) and name in node and OmegaConf.is_interpolation(node, name)
 
 
 def _describe(fault: ErrorDetails, values: dict[str, Any], schema: type[Section]) -> str:

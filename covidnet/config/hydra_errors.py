@@ -181,7 +181,8 @@ def _how_to_write(text: str) -> str:
     key, _, value = text.partition("=")
     if value.startswith(("[", "{")):
         return f"A list is written {key}=[1,2]"
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    # In Hydra's grammar a backslash is special before a quote only.
+    escaped = re.sub(r'(\\*)("|$)', lambda match: 2 * match[1] + ('\\"' if match[2] else ""), value)
     quoted = f'{key}="{escaped}"'
     try:
         OverridesParser.create().parse_overrides([quoted])
