@@ -102,9 +102,12 @@ def _split_off(
     taken = math.ceil(share * len(positions))  # scikit-learn's rounding
     left = len(positions) - taken
     if min(taken, left) < len(counts):
+        low = math.ceil(1000 * len(counts) / len(names)) / 1000
+        high = math.floor(1000 * (len(positions) - len(counts)) / len(names)) / 1000
+        advice = f"Choose a share from {low:g} to {high:g}." if low <= high else "Add images."
         raise DataError(
             f"{setting} divides {len(positions)} images into {taken} and {left}; expected at least one for each of "
-            f"{len(counts)} classes on both sides. Choose a {'larger' if taken < left else 'smaller'} share."
+            f"{len(counts)} classes on both sides. {advice}"
         )
     found = f"(found {_listed(counts)}). Choose another share, add images, or take the folder out of data.root."
     single = [name for name, count in sorted(counts.items()) if count < 2]

@@ -108,15 +108,26 @@ def test_a_class_with_too_few_images(count, val_size, needed):
 @pytest.mark.parametrize(
     ("test_size", "val_size", "message"),
     [
-        (0.01, None, r"data\.test_size=0\.01 divides 50 images into 1 and 49; .*Choose a larger share"),
-        (0.97, None, r"data\.test_size=0\.97 divides 50 images into 49 and 1; .*Choose a smaller share"),
-        (0.2, 0.01, r"data\.val_size=0\.01 divides 40 images into 1 and 39; .*each of 2 classes on both sides"),
-        (0.5, 0.49, r"data\.val_size=0\.49 divides 25 images into 25 and 0; .*Choose a smaller share"),
+        (0.01, None, "data.test_size=0.01 divides 50 images into 1 and 49; .* a share from 0.04 to 0.96"),
+        (0.97, None, "data.test_size=0.97 divides 50 images into 49 and 1; .* a share from 0.04 to 0.96"),
+        (0.2, 0.01, "data.val_size=0.01 divides 40 images into 1 and 39; .* share from 0.04 to 0.76"),
+        (0.5, 0.49, "data.val_size=0.49 divides 25 images into 25 and 0; .*each of 2 classes on both sides"),
     ],
 )
 def test_shares_that_leave_a_part_too_small(test_size, val_size, message):
     with pytest.raises(DataError, match=message):
         stratified_split(ARTICLE, 0, test_size, val_size)
+
+
+@pytest.mark.parametrize(("test_size", "val_size"), [(0.04, None), (0.96, None), (0.2, 0.04), (0.2, 0.76)])
+def test_the_shares_that_the_message_offers_are_good(test_size, val_size):
+    parts = stratified_split(ARTICLE, 0, test_size, val_size).parts
+    assert min(len(part) for part in parts.values()) == 2
+
+
+def test_no_share_is_offered_where_none_is_good():
+    with pytest.raises(DataError, match=r"divides 3 images into 2 and 1; .*both sides\. Add images\."):
+        stratified_split(labelled(a=3, b=3), 0, 0.5, 0.3)
 
 
 def test_a_class_that_would_be_missing_from_a_part_is_an_error():
