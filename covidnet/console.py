@@ -9,22 +9,34 @@ from rich.console import Console
 
 from covidnet.errors import ConfigError
 
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, emoji=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 RESEARCH_ONLY = "For research only; never a diagnosis."
 
 
 def say(text: str) -> None:
-    """Print one text as it is; square brackets are no markup here."""
-    console.print(text, markup=False)
+    """Print one text; square brackets are no markup here."""
+    console.print(showable(text, console.encoding), markup=False)
 
 
 def report_error(error: Exception) -> int:
     """Print an error's lines to standard error and return the exit status: 2 for configuration, 1 for the rest."""
-    for line in str(error).splitlines():
-        errors.print(f"error: {line}", markup=False, style="red")
+    for line in str(error).splitlines() or [type(error).__name__]:
+        errors.print(f"error: {showable(line, errors.encoding)}", markup=False, style="red")
     return 2 if isinstance(error, ConfigError) else 1
+
+
+def showable(text: str, encoding: str) -> str:
+    """``text`` with an escape for what the terminal cannot show, or would take as a command.
+
+    File names of strangers may hold bytes that are no text, and control characters.
+    """
+    escaped = "".join(
+        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for char in text
+    )
+    return escaped.encode(encoding, "backslashreplace").decode(encoding)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from covidnet.errors import RunError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -41,8 +43,35 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+        quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for row in (header, *rows):
+            # Before Python 3.13 the writer leaves a lone carriage return bare, and the reader ends the row there.
+            returns = any(isinstance(value, str) and "\r" in value for value in row)
+            (quoting if returns else writer).writerow(row)
+
+
+def read_csv(path: Path, expected: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Read a table of `write_csv` back: its header, and its rows with the number of the line that each ends on.
+
+    Raises:
+        RunError: The file is missing (``expected`` says what to do then) or unreadable, is no CSV, or has a row with
+            more or fewer values than the header.
+    """
+    if not path.is_file():
+        raise RunError(f"{path}: missing. {expected}")
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            reader = csv.reader(file, strict=True)
+            lines = [(reader.line_num, row) for row in reader if row]
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}).") from error
+    except csv.Error as error:
+        raise RunError(f"{path}, line {reader.line_num}: not a CSV table ({error}).") from error
+    header = lines[0][1] if lines else []
+    for number, row in lines[1:]:
+        if len(row) != len(header):
+            raise RunError(f"{path}, line {number}: {len(row)} values, expected {len(header)} as in the header.")
+    return header, lines[1:]
 
 
 def write_with(path: Path, write: Callable[[Path], object]) -> None:

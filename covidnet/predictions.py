@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidnet.errors import RunError
-from covidnet.files import write_csv
+from covidnet.files import read_csv, write_csv
 
 PROBABILITY_PREFIX = "prob_"
 
@@ -74,29 +73,24 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         RunError: The file is missing, or a column or value is not what `write_predictions` writes.
     """
-    if not path.is_file():
+    header, lines = read_csv(path, "Expected the table that train.py writes; re-score with evaluate.py run=RUN_DIR.")
+    classes = tuple(name.removeprefix(PROBABILITY_PREFIX) for name in header if name.startswith(PROBABILITY_PREFIX))
+    if not classes or not {"path", "split", "label"} <= set(header) or len(set(header)) < len(header):
         raise RunError(
-            f"{path}: missing. Expected the table that train.py writes; re-score with evaluate.py run=RUN_DIR."
+            f"{path}: found the columns {', '.join(header) or 'none'}; expected path, split, label, prob_CLASS ..., "
+            "each once."
         )
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        reader = csv.DictReader(file)
-        header = list(reader.fieldnames or [])
-        classes = tuple(name.removeprefix(PROBABILITY_PREFIX) for name in header if name.startswith(PROBABILITY_PREFIX))
-        if not classes or not {"path", "split", "label"} <= set(header):
-            raise RunError(
-                f"{path}: found the columns {', '.join(header)}; expected path, split, label, prob_CLASS ..."
-            )
-        rows = tuple(_parse(path, reader.line_num, row, classes) for row in reader)
-    return Predictions(classes, rows)
+    rows = (_parse(f"{path}, line {number}", dict(zip(header, row, strict=True)), classes) for number, row in lines)
+    return Predictions(classes, tuple(rows))
 
 
-def _parse(path: Path, line: int, row: dict[str, str], classes: tuple[str, ...]) -> Prediction:
+def _parse(place: str, row: dict[str, str], classes: tuple[str, ...]) -> Prediction:
     try:
         probabilities = tuple(float(row[PROBABILITY_PREFIX + name]) for name in classes)
-    except (TypeError, ValueError) as error:
-        raise RunError(f"{path}, line {line}: a probability is not a number ({error}).") from error
+    except ValueError as error:
+        raise RunError(f"{place}: a probability is not a number ({error}).") from error
     if not all(math.isfinite(value) and 0.0 <= value <= 1.0 for value in probabilities):
-        raise RunError(f"{path}, line {line}: probabilities {probabilities} are not all in [0, 1].")
+        raise RunError(f"{place}: probabilities {probabilities} are not all in [0, 1].")
     if row["label"] not in classes:
-        raise RunError(f"{path}, line {line}: label {row['label']!r} is none of {', '.join(classes)}.")
+        raise RunError(f"{place}: label {row['label']!r} is none of {', '.join(classes)}.")
     return Prediction(row["path"], row["split"], row["label"], probabilities)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidnet.config.schema import FolderData, PhantomData
+from covidnet.data.cache import cache_pixels
 from covidnet.data.images import ImageInfo
-from covidnet.data.pixels import DecodeSettings, Inspected, PixelSource, cache_pixels, stream_pixels
+from covidnet.data.pixels import DecodeSettings, Inspected, PixelSource, stream_pixels
 from covidnet.data.records import Record, Scan, scan_folder
 from covidnet.data.split import Split, SplitRow
 from covidnet.errors import DataError

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections import Counter
+import stat
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from covidnet.errors import DataError
 
@@ -31,6 +34,7 @@ class Scan:
     hidden: int = 0
     outside_classes: list[str] = field(default_factory=list)
     loops: list[str] = field(default_factory=list)
+    """Links that were not followed: to a folder that was read already or lies above the root, or to themselves."""
 
     @property
     def classes(self) -> list[str]:
@@ -48,7 +52,9 @@ def scan_folder(root: Path) -> Scan:
     """Find every image below ``root``; its label is the name of the folder it lies in.
 
     Hidden files and folders and files without an image suffix are counted, not read. Symbolic links are followed,
-    but never into a folder that they lie in, so loops end. Images directly in ``root`` belong to no class and are
+    but no folder is read twice and none above ``root`` is: loops end, and no image appears under two paths because
+    of a linked folder. Of several paths to a folder the one without links counts. A link to a missing image is
+    a record like any other, so that the decoder reports it. Images directly in ``root`` belong to no class and are
     listed apart.
 
     Raises:
@@ -56,7 +62,7 @@ def scan_folder(root: Path) -> Scan:
     """
     check_root(root)
     scan = Scan(root)
-    for path in _walk(root, scan, frozenset()):
+    for path in _image_files(scan):
         relative = path.relative_to(root)
         if len(relative.parts) == 1:
             scan.outside_classes.append(relative.as_posix())
@@ -64,6 +70,7 @@ def scan_folder(root: Path) -> Scan:
             scan.records.append(Record(relative.as_posix(), path.parent.name))
     scan.records.sort()
     scan.outside_classes.sort()
+    scan.loops.sort()
     if not scan.records:
         raise DataError(_nothing_found(scan))
     return scan
@@ -73,44 +80,88 @@ def check_root(root: Path) -> None:
     """Refuse a root that is no folder.
 
     Raises:
-        DataError: ``root`` is missing or not a folder.
+        DataError: ``root`` is missing, not a folder or not readable.
     """
-    if not root.exists():
-        raise DataError(f"data.root={root}: no such folder. Give the folder that holds one sub-folder per class.")
-    if not root.is_dir():
-        raise DataError(f"data.root={root}: a file, not a folder. Give the folder that holds one sub-folder per class.")
+    advice = "Give the folder that holds one sub-folder per class."
+    try:
+        is_folder = stat.S_ISDIR(root.stat().st_mode)
+    except FileNotFoundError:
+        raise DataError(f"data.root={root}: no such folder. {advice}") from None
+    except OSError as error:
+        raise DataError(f"data.root={root}: cannot be read ({error.strerror}). {advice}") from error
+    if not is_folder:
+        raise DataError(f"data.root={root}: a file, not a folder. {advice}")
 
 
-def _walk(folder: Path, scan: Scan, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
-    """Yield image files below ``folder``; ``above`` holds the identities of the folders on the way down."""
+def _image_files(scan: Scan) -> Iterator[Path]:
+    """Yield the image files below the root and note the rest; linked folders wait until all others are read."""
+    seen = {_identity(folder) for folder in scan.root.resolve().parents}
+    folders, linked = [scan.root], deque[Path]()
+    while folders or linked:
+        folder = folders.pop() if folders else linked.popleft()
+        identity = _identity(folder)
+        if identity in seen:
+            scan.loops.append(_relative(folder, scan))
+            continue
+        seen.add(identity)
+        for entry in _entries(folder):
+            kind = _kind(entry)
+            if kind == "image":
+                yield Path(entry.path)
+            elif kind == "folder":
+                (linked if entry.is_symlink() else folders).append(Path(entry.path))
+            elif kind == "loop":
+                scan.loops.append(_relative(Path(entry.path), scan))
+            elif kind == "hidden":
+                scan.hidden += 1
+            else:
+                scan.other_files += 1
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _identity(folder: Path) -> tuple[int, int]:
     try:
         status = folder.stat()
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(f"{folder}: the folder cannot be read ({error.strerror}). Check its permissions.") from error
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:
-        scan.loops.append(folder.relative_to(scan.root).as_posix())
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            scan.hidden += 1
-        elif _links_to_itself(entry):
-            scan.loops.append(Path(entry.path).relative_to(scan.root).as_posix())
-        elif entry.is_dir():
-            yield from _walk(Path(entry.path), scan, above | {identity})
-        elif entry.is_file() and Path(entry.name).suffix.lower() in IMAGE_SUFFIXES:
-            yield Path(entry.path)
-        else:
-            scan.other_files += 1
+        raise _unreadable(folder, error) from error
+    return status.st_dev, status.st_ino
 
 
-def _links_to_itself(entry: os.DirEntry[str]) -> bool:
+def _kind(entry: os.DirEntry[str]) -> Literal["hidden", "folder", "image", "loop", "other"]:
+    """What ``entry``, or what it links to, is. A broken link with an image's name is an image that cannot be read.
+
+    Raises:
+        DataError: It is a link into a folder that may not be read; what it hides could be a class.
+    """
+    if entry.name.startswith("."):
+        return "hidden"
+    named_as_image = Path(entry.name).suffix.lower() in IMAGE_SUFFIXES
     try:
-        entry.is_dir()
-    except OSError:  # too many levels of symbolic links; a link to nothing is no error here
-        return True
-    return False
+        mode = entry.stat().st_mode
+    except OSError as error:
+        if named_as_image:
+            return "image"
+        if error.errno == errno.EACCES:
+            raise _unreadable(Path(entry.path), error) from error
+        return "loop" if error.errno == errno.ELOOP else "other"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "image" if named_as_image and stat.S_ISREG(mode) else "other"
+
+
+def _relative(path: Path, scan: Scan) -> str:
+    return path.relative_to(scan.root).as_posix()
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path}: the folder cannot be read ({error.strerror}). Check its permissions.")
 
 
 def _nothing_found(scan: Scan) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidnet.errors import DataError, RunError
-from covidnet.files import write_csv
+from covidnet.files import read_csv, write_csv
 
+PARTS = ("train", "val", "test")
 COLUMNS = ("path", "label", "split", "sha256")
 
 
@@ -62,51 +63,65 @@ def stratified_split(
         val_size: Share of all images in a validation part; None makes none.
 
     Raises:
-        DataError: There are fewer than two classes, or a class or a part is too small.
+        DataError: There are fewer than two classes, or a class or a part is too small for each class to be in each
+            part.
     """
-    _check_sizes(labels, test_size, val_size)
-    from sklearn.model_selection import train_test_split
-
-    everything = np.arange(len(labels))
     names = np.asarray(labels)
-    rest, test = train_test_split(everything, test_size=test_size, random_state=random_state, stratify=names)
+    _check_classes(names, 2 if val_size is None else 3)
+    rest, test = _split_off(np.arange(len(labels)), names, test_size, random_state, f"data.test_size={test_size:g}")
     parts = {"train": rest, "test": test}
     if val_size is not None:
         share = val_size / (1.0 - test_size)
-        train, val = train_test_split(rest, test_size=share, random_state=random_state, stratify=names[rest])
+        train, val = _split_off(rest, names, share, random_state, f"data.val_size={val_size:g}")
         parts = {"train": train, "val": val, "test": test}
     return Split({name: np.sort(part).astype(np.int64) for name, part in parts.items()})
 
 
-def _check_sizes(labels: Sequence[str], test_size: float, val_size: float | None) -> None:
-    counts = Counter(labels)
-    listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+def _check_classes(names: NDArray[np.str_], needed: int) -> None:
+    counts = Counter(names.tolist())
     if len(counts) < 2:
         raise DataError(
-            f"found {len(counts)} class ({listed}); expected at least two. "
+            f"found {len(counts)} class ({_listed(counts)}); expected at least two. "
             "Give the folder above the class folders, data.root=PATH."
         )
-    needed = 2 if val_size is None else 3
     small = [name for name, count in sorted(counts.items()) if count < needed]
     if small:
         raise DataError(
-            f"class {', '.join(small)} has fewer than {needed} images (found {listed}), so it cannot be in every part "
-            "of a stratified split. Add images, or take the class's folder out of data.root."
+            f"class {', '.join(small)} has fewer than {needed} images (found {_listed(counts)}), so it cannot be in "
+            "every part of a stratified split. Add images, or take the class's folder out of data.root."
         )
-    total, classes = len(labels), len(counts)
-    shares = [("data.test_size", test_size)] + ([] if val_size is None else [("data.val_size", val_size)])
-    for key, share in shares:
-        if math.ceil(share * total) < classes:
-            raise DataError(
-                f"{key}={share:g} of {total} images is less than one image for each of {classes} classes; "
-                f"expected at least {math.ceil(1000 * classes / total) / 1000:g}."
-            )
-    left = math.floor(total * (1.0 - sum(share for _, share in shares)))
-    if left < classes:
+
+
+def _split_off(
+    positions: NDArray[np.int64], names: NDArray[np.str_], share: float, random_state: int, setting: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The positions that stay and those taken, each with all classes; ``setting`` is what the user chose."""
+    from sklearn.model_selection import train_test_split
+
+    counts = Counter(names[positions].tolist())
+    taken = math.ceil(share * len(positions))  # scikit-learn's rounding
+    left = len(positions) - taken
+    if min(taken, left) < len(counts):
+        low = math.ceil(1000 * len(counts) / len(names)) / 1000
+        high = math.floor(1000 * (len(positions) - len(counts)) / len(names)) / 1000
+        advice = f"Choose a share from {low:g} to {high:g}." if low <= high else "Add images."
         raise DataError(
-            f"{' and '.join(f'{key}={share:g}' for key, share in shares)} leave {left} of {total} images to train on; "
-            f"expected at least one for each of {classes} classes. Choose smaller shares."
+            f"{setting} divides {len(positions)} images into {taken} and {left}; expected at least one for each of "
+            f"{len(counts)} classes on both sides. {advice}"
         )
+    found = f"(found {_listed(counts)}). Choose another share, add images, or take the folder out of data.root."
+    single = [name for name, count in sorted(counts.items()) if count < 2]
+    if single:
+        raise DataError(f"{setting} cannot divide class {', '.join(single)}, of which one image is left {found}")
+    stay, go = train_test_split(positions, test_size=share, random_state=random_state, stratify=names[positions])
+    lacking = sorted(set(counts) - set(names[stay].tolist()) | set(counts) - set(names[go].tolist()))
+    if lacking:
+        raise DataError(f"{setting} leaves one side of the split without any image of {', '.join(lacking)} {found}")
+    return stay, go
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
 def write_split(path: Path, rows: Sequence[SplitRow]) -> None:
@@ -118,12 +133,17 @@ def read_split(path: Path) -> list[SplitRow]:
     """Read split.csv back.
 
     Raises:
-        RunError: The file is missing or is not such a table.
+        RunError: The file is missing or is not such a table; the message names the line.
     """
-    if not path.is_file():
-        raise RunError(f"{path}: missing. Expected a run directory that train.py wrote.")
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise RunError(f"{path}: found the columns {reader.fieldnames}; expected {', '.join(COLUMNS)}.")
-        return [SplitRow(**row) for row in reader]
+    header, lines = read_csv(path, "Expected a run directory that train.py wrote.")
+    if tuple(header) != COLUMNS:
+        raise RunError(f"{path}: found the columns {', '.join(header)}; expected {', '.join(COLUMNS)}.")
+    rows = []
+    for number, values in lines:
+        row = SplitRow(*values)
+        if row.split not in PARTS:
+            raise RunError(f"{path}, line {number}: split {row.split!r} is none of {', '.join(PARTS)}.")
+        if not re.fullmatch("[0-9a-f]{64}", row.sha256):
+            raise RunError(f"{path}, line {number}: {row.sha256!r} is not a SHA-256 in hexadecimal.")
+        rows.append(row)
+    return rows

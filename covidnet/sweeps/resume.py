@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from covidnet.config.schema import DataSettings, PhantomData, TrainConfig
+from covidnet.config.schema import FolderData, PhantomData, TrainConfig
 from covidnet.data.changes import describe_changes, list_changes
 from covidnet.data.split import read_split
 from covidnet.errors import ConfigError, DataError, RunError
@@ -42,17 +41,15 @@ def check_resumable(layout: SweepLayout, plan: Plan) -> SweepRecord:
     if plan.jobs is None:
         _compare_fixed(layout, record, plan)
         return record
-    roots: dict[str, tuple[DataSettings, RunLayout]] = {}
+    roots: dict[str, tuple[FolderData | PhantomData, RunLayout]] = {}
     for job in plan.jobs:
         run = RunLayout(layout.directory / job.name)
         if run.config.is_file():
             _compare_settings(layout, run, job.settings)
         if run.split.is_file():
             roots.setdefault(job.settings.data.root, (job.settings.data, run))
-    for name, (settings, run) in roots.items():
-        root = Path(name).expanduser()
-        if root.exists() or not isinstance(settings, PhantomData):  # lost phantoms are drawn again, the same ones
-            _compare_images(root, settings, run)
+    for settings, run in roots.values():
+        _compare_images(settings, run)
     return record
 
 
@@ -99,26 +96,16 @@ def _flat(node: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
         yield prefix.rstrip("."), list(node) if isinstance(node, tuple) else node
 
 
-def _compare_images(root: Path, settings: DataSettings, run: RunLayout) -> None:
-    """Hash the images anew; those of one run stand for all the sweep's runs on this folder."""
-    from covidnet.data.pixels import DecodeSettings, hash_files, is_readable
-    from covidnet.data.records import scan_folder
+def _compare_images(settings: FolderData | PhantomData, run: RunLayout) -> None:
+    """The images of one run stand for those of all the sweep's runs on this folder."""
+    from covidnet.data.dataset import open_dataset
 
-    records = scan_folder(root).records
-    digests = hash_files([root / record.path for record in records])
-    rows = read_split(run.split)
-    known = {row.path for row in rows}
-    decode = DecodeSettings(settings.image_size, settings.max_pixels)
-    current = {
-        record.path: digest
-        for record, digest in zip(records, digests, strict=True)
-        # A file that the runs left out because it cannot be read is not new.
-        if digest is not None and (record.path in known or is_readable(root / record.path, decode))
-    }
-    changes = describe_changes(rows, current)
+    dataset = open_dataset(settings)
+    pairs = zip(dataset.records, dataset.infos, strict=True)
+    changes = describe_changes(read_split(run.split), {record.path: info.sha256 for record, info in pairs})
     if changes:
         raise DataError(
-            f"{root}: the images are not those of the sweep's runs:\n{list_changes(changes)}\n"
+            f"{dataset.root}: the images are not those of the sweep's runs:\n{list_changes(changes)}\n"
             "Put them back, or start a new sweep."
         )
 

@@ -136,7 +136,7 @@ def left_out(dataset: XrayDataset) -> list[str]:
     if scan.other_files or scan.hidden:
         lines.append(f"ignored: {scan.other_files} files that are no images, {scan.hidden} hidden ones")
     if scan.loops:
-        lines.append(f"not followed, links to a folder above themselves: {', '.join(scan.loops)}")
+        lines.append(f"links not followed, their folders are read already: {', '.join(scan.loops)}")
     return lines
 
 
