@@ -19,8 +19,8 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)  ## draw phantoms, train on them for a minute, show where the results are
 	$(BIN)/python train.py experiment=demo
 
-test: $(STAMP)  ## run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(STAMP)  ## run all tests, in two processes of one thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .

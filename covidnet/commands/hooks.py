@@ -95,7 +95,8 @@ def _job_name(sweep_dir: str, overrides: ListConfig) -> str:
 
 # Launchers run jobs in other processes, where this module is imported because its callbacks are unpickled.
 register_resolvers()
-# The presets in conf/hydra bear the names of the plugins' own configurations, which check their types: as intended.
+# The presets in conf/hydra bear the names of the plugins' own configurations, against which Hydra checks their types.
+# They are complete, so that they also work with a Hydra that no longer does so.
 warnings.filterwarnings("ignore", message=r"(?s).*is validated against ConfigStore schema with the same name")
 
 
