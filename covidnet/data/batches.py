@@ -73,7 +73,10 @@ class BatchLoader(DataLoader[Batch]):
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         for batch in super().__iter__():
             if isinstance(batch, DataError):
-                raise batch
+                try:
+                    raise batch
+                finally:
+                    del batch  # else error and frame hold each other, and the workers with them
             yield batch
 
 
