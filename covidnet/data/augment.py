@@ -19,8 +19,8 @@ from torch import Tensor
 DRAWS = 7
 """Uniform numbers that one image takes: angle, zoom, shift in x and y, flip, brightness, contrast."""
 
-STREAM = 0x61756766
-"""Keeps these random numbers apart from others drawn with the same seed."""
+STREAM, NOISE_STREAM = 0x61756766, 0x6E6F6973
+"""Keep these random numbers apart from others drawn with the same seed."""
 
 
 def epoch_draws(seed: int, epoch: int, count: int) -> NDArray[np.float32]:
@@ -29,8 +29,16 @@ def epoch_draws(seed: int, epoch: int, count: int) -> NDArray[np.float32]:
     They depend on nothing else, so an image is augmented the same way whatever the batch size, the number of
     processes, or whether the run was resumed.
     """
-    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((STREAM, seed, epoch))))
-    return generator.random((count, DRAWS), dtype=np.float32)
+    return _generator(STREAM, seed, epoch).random((count, DRAWS), dtype=np.float32)
+
+
+def epoch_noise_seeds(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """Seeds of shape (count,) for the Gaussian noise of each training image in this epoch; see `epoch_draws`."""
+    return _generator(NOISE_STREAM, seed, epoch).integers(2**63, size=count)
+
+
+def _generator(stream: int, seed: int, epoch: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((stream, seed, epoch))))
 
 
 def affine(
@@ -54,7 +62,8 @@ def affine(
         fill: Value outside the image.
 
     Returns:
-        Shape (B, C, H, W). Equal to torchvision.transforms.v2.functional.affine with the same parameters.
+        Shape (B, C, H, W). Equal to torchvision.transforms.v2.functional.affine with the same parameters. Given a
+        ``fill``, torchvision weights a pixel that lies partly outside twice; here it is the plain mix.
     """
     height, width = images.shape[-2:]
     theta = _inverse_matrices(angle, zoom, shift, flip, height, width).to(images.dtype)
@@ -93,13 +102,13 @@ class Augmentation:
     interpolation: str = "bilinear"
     fill: float = 0.0
 
-    def __call__(self, images: Tensor, draws: Tensor, noise_seed: int) -> Tensor:
+    def __call__(self, images: Tensor, draws: Tensor, noise_seeds: Sequence[int]) -> Tensor:
         """Augment a batch.
 
         Args:
             images: Shape (B, C, H, W), float in [0, 1].
             draws: Shape (B, DRAWS), uniform in [0, 1), from `epoch_draws`, on the images' device.
-            noise_seed: Seeds the Gaussian noise of this batch.
+            noise_seeds: One per image, from `epoch_noise_seeds`.
 
         Returns:
             Shape (B, C, H, W), in [0, 1].
@@ -113,10 +122,7 @@ class Augmentation:
             factor = _between(draws[:, 6], 1 - self.contrast, 1 + self.contrast).view(-1, 1, 1, 1)
             images = mean + (images - mean) * factor
         if self.noise:
-            generator = torch.Generator(images.device).manual_seed(noise_seed)
-            # One draw for all channels: grain is grey, and a grey batch stays equal to its repeated self.
-            shape = (len(images), 1, *images.shape[2:])
-            images = images + self.noise * torch.randn(shape, generator=generator, device=images.device)
+            images = images + self.noise * _standard_normal(images, noise_seeds)
         if self.brightness or self.contrast or self.noise:
             images = images.clamp(0.0, 1.0)
         return images
@@ -138,6 +144,18 @@ class Augmentation:
             mode=self.interpolation,
             fill=self.fill,
         )
+
+
+def _standard_normal(images: Tensor, seeds: Sequence[int]) -> Tensor:
+    """Noise of shape (B, 1, H, W), each image's from its own seed, so that its batch does not matter.
+
+    One draw for all channels: grain is grey, and a grey batch stays equal to its repeated self.
+    """
+    noise = images.new_empty((len(images), 1, *images.shape[2:]))
+    generator = torch.Generator(images.device)
+    for own, seed in zip(noise, seeds, strict=True):
+        own.normal_(generator=generator.manual_seed(int(seed)))
+    return noise
 
 
 def _between(uniform: Tensor, low: float, high: float) -> Tensor:

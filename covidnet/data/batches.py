@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler
 
 from covidnet.data.pixels import PixelSource
+from covidnet.errors import DataError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -42,10 +43,43 @@ class PartDataset(Dataset[Batch]):
         return len(self.positions)
 
     def __getitems__(self, rows: Sequence[int]) -> Batch:
-        """The batch of these rows."""
+        """The batch of these rows.
+
+        Raises:
+            DataError: A streamed image can no longer be read.
+        """
         chosen = np.asarray(rows, dtype=np.int64)
         images = torch.from_numpy(self.pixels.fetch(self.positions[chosen]))
         return Batch(images, torch.from_numpy(self.labels[chosen]), torch.from_numpy(chosen))
+
+
+class _ErrorsAsValues(Dataset[Any]):
+    """What worker processes ask: an error that they raise would reach the user with the worker's traceback in it."""
+
+    def __init__(self, dataset: PartDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitems__(self, rows: Sequence[int]) -> Batch | DataError:
+        try:
+            return self.dataset.__getitems__(rows)
+        except DataError as error:
+            return error
+
+
+class BatchLoader(DataLoader[Batch]):
+    """A loader that raises the errors which come out of worker processes as values."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, DataError):
+                try:
+                    raise batch
+                finally:
+                    del batch  # else error and frame hold each other, and the workers with them
+            yield batch
 
 
 class WholeBatchSampler(BatchSampler):
@@ -84,7 +118,7 @@ def make_loader(
     num_workers: int = 0,
     rank: int = 0,
     world_size: int = 1,
-) -> DataLoader[Batch]:
+) -> BatchLoader:
     """A loader over one part; shuffled anew each epoch when ``shuffle_seed`` is given, else in order.
 
     Only streamed images use worker processes; the cache is faster without.
@@ -94,8 +128,8 @@ def make_loader(
         # Pads with repeated images, so that all processes take equally many steps.
         sampler = DistributedSampler(dataset, world_size, rank, shuffle=True, seed=shuffle_seed)
     workers = 0 if dataset.pixels.decoded else num_workers
-    return DataLoader(
-        dataset,
+    return BatchLoader(
+        _ErrorsAsValues(dataset),
         batch_sampler=WholeBatchSampler(sampler, batch_size, drop_last=False),
         num_workers=workers,
         collate_fn=as_loaded,

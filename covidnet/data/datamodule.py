@@ -9,7 +9,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from covidnet.data.augment import Augmentation, epoch_draws
+from covidnet.data.augment import Augmentation, epoch_draws, epoch_noise_seeds
 from covidnet.data.batches import Batch, PartDataset, finish_images, make_loader, to_float
 from covidnet.data.pixels import PixelSource
 from covidnet.data.split import Split
@@ -49,7 +49,7 @@ class XrayDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.normalize = normalize
         self.channels_last = channels_last
-        self._draws: tuple[int, NDArray[np.float32]] | None = None
+        self._drawn: tuple[int, tuple[NDArray[np.float32], NDArray[np.int64]]] | None = None
 
     def part(self, name: str) -> PartDataset:
         """The dataset of ``train``, ``val``, ``test`` or ``all``."""
@@ -84,11 +84,14 @@ class XrayDataModule(LightningDataModule):
     def augmented(self, batch: Batch, epoch: int) -> Tensor:
         """Training images of a batch as ``epoch`` sees them: shape (B, 1 or 3, H, W), float in [0, 1]."""
         rows = batch.rows.cpu().numpy()
-        draws = torch.from_numpy(self._epoch_draws(epoch)[rows]).to(batch.images.device)
-        noise_seed = np.random.SeedSequence((self.seed, epoch, int(rows[0]))).generate_state(1)[0]
-        return self.augmentation(to_float(batch.images), draws, int(noise_seed))
+        draws, noise_seeds = self._random_numbers(epoch)
+        return self.augmentation(
+            to_float(batch.images), torch.from_numpy(draws[rows]).to(batch.images.device), noise_seeds[rows].tolist()
+        )
 
-    def _epoch_draws(self, epoch: int) -> NDArray[np.float32]:
-        if self._draws is None or self._draws[0] != epoch:
-            self._draws = (epoch, epoch_draws(self.seed, epoch, len(self.split.positions("train"))))
-        return self._draws[1]
+    def _random_numbers(self, epoch: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        if self._drawn is None or self._drawn[0] != epoch:
+            count = len(self.split.positions("train"))
+            drawn = epoch_draws(self.seed, epoch, count), epoch_noise_seeds(self.seed, epoch, count)
+            self._drawn = (epoch, drawn)
+        return self._drawn[1]

@@ -70,7 +70,7 @@ def open_dataset(config: FolderData | PhantomData, root: Path | None = None) -> 
     Raises:
         DataError: The folder or its images cannot be used; unreadable images are all listed at once.
     """
-    folder = (root or Path(config.root)).expanduser()
+    folder = _expanded("data.root", root or Path(config.root))
     if isinstance(config, PhantomData) and root is None:
         from covidnet.data.phantoms import PhantomSpec, write_phantoms
 
@@ -79,10 +79,17 @@ def open_dataset(config: FolderData | PhantomData, root: Path | None = None) -> 
     files = [folder / record.path for record in scan.records]
     settings = DecodeSettings(config.image_size, config.max_pixels)
     if config.cache:
-        inspected = cache_pixels(files, settings, Path(config.cache_dir).expanduser())
+        inspected = cache_pixels(files, settings, _expanded("data.cache_dir", Path(config.cache_dir)))
     else:
         inspected = stream_pixels(files, settings)
     return _readable(scan, inspected, config.on_bad_image)
+
+
+def _expanded(key: str, path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{key}={path}: no such home folder. Write the path in full.") from error
 
 
 def _readable(scan: Scan, inspected: Inspected, on_bad_image: str) -> XrayDataset:

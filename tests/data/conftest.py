@@ -57,3 +57,14 @@ def no_superuser(open_folder):
         yield
     finally:
         os.seteuid(0)
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Many small operations of torch are slower with the threads of several test processes on the same cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
