@@ -29,7 +29,7 @@ def register_resolvers() -> None:
 
 
 def _job_name(number: int, overrides: ListConfig) -> str:
-    described = describe_overrides(str(override) for override in overrides)
+    described = describe_overrides(as_typed(overrides))
     return f"{number:04d}_{described}" if described else f"{number:04d}"
 
 
@@ -42,7 +42,7 @@ class RunDirectory(Callback):
             if _is_further_process():
                 _join_run(config)
                 return
-            overrides = [str(override) for override in config.hydra.overrides.task]
+            overrides = as_typed(config.hydra.overrides.task)
             if config.resume is not None:
                 settings_of_resumed(config.resume, overrides)
                 _set(config, "hydra.run.dir", config.resume)
@@ -124,7 +124,14 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 
 
 def _given(config: DictConfig, key: str) -> bool:
-    return any(override.lstrip("+").startswith(f"{key}=") for override in config.hydra.overrides.hydra)
+    return any(override.lstrip("+").startswith(f"{key}=") for override in as_typed(config.hydra.overrides.hydra))
+
+
+def as_typed(overrides: Any) -> list[str]:
+    """Overrides as they were given: an interpolation in one is for its key to resolve, not for the list."""
+    texts = OmegaConf.to_container(overrides, resolve=False)
+    assert isinstance(texts, list)
+    return [str(text) for text in texts]
 
 
 def _set(config: DictConfig, key: str, value: object) -> None:

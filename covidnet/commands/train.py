@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from covidnet.commands.hooks import as_typed
 from covidnet.compute import prepare_process
 from covidnet.config.check import check
 from covidnet.config.schema import TrainConfig
@@ -29,7 +30,7 @@ def train(config: DictConfig) -> float | None:
     """
     started = time.perf_counter()
     hydra = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
+    overrides = as_typed(hydra.overrides.task)
     # A DDP process other than the first is started with the same command.
     resumed = OmegaConf.select(config, "resume")
     settings = settings_of_resumed(resumed, overrides) if resumed else check(config, TrainConfig)
@@ -41,6 +42,6 @@ def train(config: DictConfig) -> float | None:
     try:
         return run_training(settings, layout, overrides, resumed=bool(resumed), started=started)
     except CovidnetError:
-        if hydra.mode == RunMode.RUN and not any("hydra.run.dir=" in text for text in hydra.overrides.hydra):
+        if hydra.mode == RunMode.RUN and not any("hydra.run.dir=" in text for text in as_typed(hydra.overrides.hydra)):
             discard_unused(layout.directory, f"{hydra.job.name}.log")
         raise
