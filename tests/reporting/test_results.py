@@ -122,7 +122,9 @@ def test_the_warning_fits_the_protocol_and_the_split(tmp_path, protocol, split, 
     metrics, _, _ = save(tmp_path, table(4, split=split), split, protocol, history=[], extra={})
     assert metrics["protocol"]["warning"] == warning
     second = summarize(tmp_path / "metrics.json")[1]
-    assert second == (f"  {warning}" if warning else "  covid: sensitivity 1.00 [0.16, 1.00], specificity 1.00 [0.16, 1.00]")
+    assert second == (
+        f"  {warning}" if warning else "  covid: sensitivity 1.00 [0.16, 1.00], specificity 1.00 [0.16, 1.00]"
+    )
 
 
 def test_the_positive_class_may_be_chosen(tmp_path):
