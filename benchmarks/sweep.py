@@ -3,7 +3,7 @@
     python benchmarks/sweep.py
     python benchmarks/sweep.py --data PATH --epochs 3 --output benchmarks/results/sweep-MACHINE.json
 
-Each round runs eight short trainings twice, as one command with -m and as eight commands one after another, and compares
+Each round runs eight short trainings twice, as one command with -m and as eight commands in a row, and compares
 their wall times and their predictions. Without --data, the runs are on phantoms.
 """
 

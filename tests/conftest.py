@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is imported: with as many processes as cores, threads within them only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 BACKBONE = "mobilenet_v3_small"  # batch normalisation and dropout, and quick
 COUNT, SIZE = 20, 32

@@ -30,7 +30,7 @@ def run_job(work: Callable[[DictConfig], Value], config: DictConfig) -> Value:
     try:
         return work(config)
     except CovidnetError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN or _wants_tracebacks():
+        if _wants_tracebacks() or HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
         raise SystemExit(report_error(error)) from error
 

@@ -14,7 +14,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from covidnet.config.check import without_hydra
+from covidnet.config.check import as_typed, without_hydra
 from covidnet.config.schema import TrainConfig
 from covidnet.console import report_error
 from covidnet.errors import ConfigError, CovidnetError
@@ -33,7 +33,7 @@ class RunDirectory(Callback):
             if _is_further_process():
                 _join_run(config)
                 return
-            overrides = [str(override) for override in config.hydra.overrides.task]
+            overrides = as_typed(config.hydra.overrides.task)
             if config.resume is not None:
                 settings_of_resumed(config.resume, overrides)
                 _set(config, "hydra.run.dir", config.resume)
@@ -90,7 +90,7 @@ def _job_name(sweep_dir: str, overrides: ListConfig) -> str:
     from covidnet.sweeps.plan import swept_overrides
 
     record = read_record(SweepLayout(Path(sweep_dir)))
-    return job_name(swept_overrides([str(override) for override in overrides], record.swept))
+    return job_name(swept_overrides(as_typed(overrides), record.swept))
 
 
 # Launchers run jobs in other processes, where this module is imported because its callbacks are unpickled.
@@ -132,7 +132,7 @@ def _ending_on_errors() -> Iterator[None]:
 
 
 def _given(config: DictConfig, key: str) -> bool:
-    return any(override.lstrip("+").startswith(f"{key}=") for override in config.hydra.overrides.hydra)
+    return any(override.lstrip("+").startswith(f"{key}=") for override in as_typed(config.hydra.overrides.hydra))
 
 
 def _quoted(text: str) -> str:

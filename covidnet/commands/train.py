@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from covidnet.compute import prepare_process
-from covidnet.config.check import check
+from covidnet.config.check import as_typed, check
 from covidnet.config.schema import TrainConfig
 from covidnet.errors import CovidnetError
 from covidnet.runs.directories import discard_unused
@@ -31,7 +31,7 @@ def train(config: DictConfig) -> float | None:
         CovidnetError: Anything a user can mend; never in a sweep, where failures are written down.
     """
     hydra = HydraConfig.get()
-    overrides = [str(override) for override in hydra.overrides.task]
+    overrides = as_typed(hydra.overrides.task)
     layout = RunLayout(Path(hydra.runtime.output_dir))
     if hydra.mode == RunMode.MULTIRUN:
         return _train_job(config, layout, SweepLayout(Path(hydra.sweep.dir)), overrides)
@@ -41,7 +41,7 @@ def train(config: DictConfig) -> float | None:
     try:
         return _train(settings, layout, overrides, resumed=bool(resumed))
     except CovidnetError:
-        if not any("hydra.run.dir=" in text for text in hydra.overrides.hydra):
+        if not any("hydra.run.dir=" in text for text in as_typed(hydra.overrides.hydra)):
             discard_unused(layout.directory, f"{hydra.job.name}.log")
         raise
 

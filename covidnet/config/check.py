@@ -62,6 +62,13 @@ def without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.create({str(key): value for key, value in values.items() if key != "hydra"})
 
 
+def as_typed(overrides: Any) -> list[str]:
+    """Overrides as they were given: an interpolation in one is for its key to resolve, not for the list."""
+    texts = OmegaConf.to_container(overrides, resolve=False)
+    assert isinstance(texts, list)
+    return [str(text) for text in texts]
+
+
 def _missing(values: Mapping[str, Any], prefix: str = "") -> list[str]:
     keys: list[str] = []
     for key, value in values.items():

@@ -46,9 +46,7 @@ def explain(error: Exception, config_dir: Path, config_name: str, arguments: Seq
     lines = _Diagnosis(config_dir, config_name, overrides, sweeping=not MULTIRUN.isdisjoint(arguments)).lines()
     if lines:
         return "\n".join(dict.fromkeys(lines))
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        return _one_line(error)
-    return None
+    return _one_line(error) if isinstance(error, HydraException | OmegaConfBaseException) else None
 
 
 def arguments() -> list[str]:
@@ -67,7 +65,7 @@ class _Diagnosis:
         self.groups = {path.relative_to(config_dir).as_posix() for path in config_dir.rglob("*") if path.is_dir()}
 
     def lines(self) -> list[str]:
-        """One line per faulty override; then, when each can be applied, one per value that the schema refuses."""
+        """One line per faulty override, then one per value that the schema refuses; none where Hydra takes them all."""
         lines: list[str] = []
         sound: list[str] = []
         open_groups: set[str] = set()  # without one valid choice: nothing can be said of their keys
@@ -81,6 +79,8 @@ class _Diagnosis:
                 sound.append(text)
                 continue
             open_groups |= {_key(text)} & self.groups
+        if not lines:
+            return []
         faulty = {_key(text) for text in self.overrides if text not in sound}
         refused = self._schema_lines(sound, open_groups)
         return [*lines, *(line for line in refused if line.partition(":")[0] not in faulty)]

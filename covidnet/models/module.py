@@ -80,16 +80,18 @@ class XrayClassifier(LightningModule):
         accuracy.update(logits.detach(), batch.labels)
         return loss
 
-    def on_train_epoch_start(self) -> None:
-        """Make what is random in the network depend on the epoch alone, so that a resumed run repeats it."""
-        torch.manual_seed((self.seed * 1_000_003 + self.current_epoch) % 2**63)
-
     def on_train_start(self) -> None:
         """Count optimiser steps from here; a resumed run has made some already."""
         self._steps_seen = self.trainer.global_step
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Remember the rate of this step; the schedule may change it right after."""
+        """Seed what is random in the network, and remember the rate, which the schedule may change after the step.
+
+        With the first batch, not with the epoch: between the two Lightning makes an iterator, which draws a random
+        number, in every epoch but the first of a process. A resumed run would not repeat it.
+        """
+        if batch_idx == 0:
+            torch.manual_seed((self.seed * 1_000_003 + self.current_epoch) % 2**63)
         self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from covidnet.compute import prepare_process
-from covidnet.config.check import without_hydra
+from covidnet.config.check import as_typed, without_hydra
 from covidnet.config.hydra_errors import PLUGIN_EXTRAS, explain
 from covidnet.config.schema import TrainConfig
 from covidnet.console import say
@@ -42,7 +42,7 @@ def start_sweep(config: DictConfig, config_name: str, given: Path | None) -> Pat
     _require_plugins(config)
     loader = GlobalHydra.instance().config_loader()
     plan = make_plan(
-        [str(override) for override in config.hydra.overrides.task],
+        as_typed(config.hydra.overrides.task),
         OmegaConf.to_container(config.hydra.sweeper, resolve=False),  # type: ignore[arg-type]
         lambda overrides: _compose(loader, config, config_name, overrides),
     )

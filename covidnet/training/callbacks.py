@@ -105,12 +105,7 @@ class BestAndLast(Checkpoint):
         if is_better(row, self.best):
             self.best = row
             self._save(trainer, "best.ckpt", weights_only=True)
-        if epoch % self.save_every == 0 or epoch == trainer.max_epochs:
-            self._save(trainer, "last.ckpt", weights_only=False)
-
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Training may end between two saves: early, or out of time."""
-        if trainer.current_epoch % self.save_every and not trainer.interrupted:
+        if epoch % self.save_every == 0 or epoch == trainer.max_epochs or trainer.should_stop:
             self._save(trainer, "last.ckpt", weights_only=False)
 
     def _save(self, trainer: lightning.Trainer, name: str, weights_only: bool) -> None:

@@ -42,9 +42,7 @@ def test_each_choice_composes_and_is_valid(file):
 @pytest.mark.parametrize("file", sorted(HYDRAS))
 def test_files_for_hydra_itself_compose(file):
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        config = compose(
-            "train", [f"{file.replace('hydra/', 'hydra/', 1).rpartition('/')[0]}={file.rpartition('/')[2]}"]
-        )
+        config = compose("train", ["=".join(file.rsplit("/", 1))])
     assert config.backbone == "resnet18"
 
 
