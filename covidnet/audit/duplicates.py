@@ -68,7 +68,10 @@ def identical_files(sha256: Sequence[str]) -> list[Pair]:
     for position, digest in enumerate(sha256):
         members[digest].append(position)
     return [
-        Pair(group[0], other, "identical file", 1.0) for group in members.values() if len(group) > 1 for other in group[1:]
+        Pair(group[0], other, "identical file", 1.0)
+        for group in members.values()
+        if len(group) > 1
+        for other in group[1:]
     ]
 
 

@@ -98,14 +98,13 @@ def score_features(
     p_value = 1.0
     for repeat in range(repeats):
         parts = list(_folds(labels, folds, seed + repeat))
-        if repeat == 0 and permutations > 0:
-            tables = _permuted(labels, parts, permutations, seed)
-        else:
-            tables = labels[:, None]
+        tables = _permuted(labels, parts, permutations if repeat == 0 else 0, seed)
         hits = _held_out(features, tables, parts, len(classes)) == tables
         right += hits[:, 0]
         if tables.shape[1] > 1:
-            values = np.mean([(hits & (tables == c)).sum(axis=0) / np.sum(labels == c) for c in range(len(classes))], axis=0)
+            values = np.mean(
+                [(hits & (tables == c)).sum(axis=0) / np.sum(labels == c) for c in range(len(classes))], axis=0
+            )
             p_value = float((1 + np.sum(values[1:] >= values[0] - 1e-9)) / (1 + permutations))
     right /= repeats
     value = _balanced(right, labels)

@@ -203,6 +203,17 @@ class ComputeConfig(Section):
     num_threads: PositiveInt | None
 
 
+class AuditConfig(Section):
+    """How hard to look for leakage and shortcuts; see conf/audit."""
+
+    level: Literal["full", "fast", "off"]
+    repeats: Annotated[int, Field(ge=1, le=1000)]
+    permutations: Annotated[int, Field(ge=599, le=1_000_000)]
+    after_training: bool
+    table: str | None
+    fail_on: Literal["blocker", "warning", "never"]
+
+
 class TrainConfig(Section):
     """Everything that defines a run of train.py."""
 
@@ -221,6 +232,7 @@ class TrainConfig(Section):
     logger: LoggerConfig
     callbacks: CallbacksConfig
     compute: ComputeConfig
+    audit: AuditConfig
 
     @model_validator(mode="after")
     def _fractions_leave_images_to_train_on(self) -> TrainConfig:
@@ -230,6 +242,18 @@ class TrainConfig(Section):
                 "train on; expected a sum below 1"
             )
         return self
+
+
+class AuditCommandConfig(Section):
+    """Everything that defines a run of python -m covidnet.audit."""
+
+    run: str | None
+    data_root: str | None
+    random_state: SeedInt
+    protocol: Literal["article", "holdout"]
+    output_dir: Name
+    data: DataConfig
+    audit: AuditConfig
 
 
 class EvaluateConfig(Section):
