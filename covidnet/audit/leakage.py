@@ -86,7 +86,7 @@ def _across_parts(
     tested = sum(parts[position] == "test" for group in members for position in group)
     of = sum(part == "test" for part in parts)
     clause = (
-        f"{tested} of {of} test images are copies of images the model learns from"
+        f"{tested} of {of} test images {'is a copy' if tested == 1 else 'are copies'} of images the model learns from"
         if tested
         else f"{counted(len(members), 'picture')} in both the training and the validation images"
     )
@@ -169,7 +169,8 @@ def _both_sides(
     names = ", ".join(f"{PurePosixPath(records[p].path).name} ({parts[p]})" for p in group[:3])
     kind = "patient" if certain else "series"
     clause = (
-        f"{tested} of {of} test images show {'a patient' if certain else 'perhaps a patient'} the model learns from"
+        f"{tested} of {of} test images {'shows' if tested == 1 else 'show'} {'' if certain else 'perhaps '}a patient "
+        "the model learns from"
         if tested
         else f"{counted(len(crossing), kind, kind if not certain else None)} in both training and validation images"
     )

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from covidnet.audit.examine import Audit, Material
-from covidnet.audit.findings import Finding
+from covidnet.audit.findings import Finding, counted
 from covidnet.audit.shortcuts import CueScore
 from covidnet.audit.verdict import Verdict
 from covidnet.data.study import printable
@@ -49,7 +49,8 @@ def print_brief(console: Console, audit: Audit) -> None:
 
 def print_verdict(console: Console, verdict: Verdict) -> None:
     """The sentence in a frame."""
-    counts = f"{verdict.blockers} blockers, {verdict.warnings} warnings, {verdict.notes} notes"
+    found = ((verdict.blockers, "blocker"), (verdict.warnings, "warning"), (verdict.notes, "note"))
+    counts = ", ".join(counted(number, noun) for number, noun in found)
     _print(
         console,
         Panel(
@@ -65,16 +66,17 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
 
 def cue_table(cues: Sequence[CueScore]) -> Table:
     """How well the label can be read without a network."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("the label, read from", no_wrap=True)
-    for title in ("balanced acc.", "95 % interval", "p (Holm)"):
+    caption = f"* no lungs in it. Balanced accuracy: guessing {cues[0].score.chance:.2f}; p after Holm's correction."
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), caption=caption, caption_justify="left")
+    table.add_column("the label, read from")
+    for title in ("bal. acc.", "95 % interval", "p"):
         table.add_column(title, justify="right", no_wrap=True)
     if any(cue.on_test is not None for cue in cues):
-        table.add_column("test", justify="right", no_wrap=True)
+        table.add_column("test images", justify="right", no_wrap=True)
     for number, cue in enumerate(cues):
         score = cue.score
         cells = [
-            f"{cue.cue.title}{' (no lungs)' if cue.cue.lungless else ''}",
+            f"{cue.cue.title}{' *' if cue.cue.lungless else ''}",
             f"{score.balanced_accuracy:.2f}",
             f"{score.low:.2f} to {score.high:.2f}",
             "< 0.001" if score.p_adjusted < 0.001 else f"{score.p_adjusted:.3f}",

@@ -12,6 +12,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from covidnet.config.check import check
+from covidnet.config.resolvers import register_config_resolvers
 from covidnet.config.schema import TrainConfig
 from covidnet.console import report_error
 from covidnet.errors import CovidnetError
@@ -21,7 +22,8 @@ from covidnet.training.resume import refuse_used_directory, settings_of_resumed
 
 
 def register_resolvers() -> None:
-    """Make ``${job_name:NUMBER,OVERRIDES}`` known; it names the directory of one job of a sweep."""
+    """Make ``${job_name:NUMBER,OVERRIDES}`` known, a sweep's job directory, and what the data need."""
+    register_config_resolvers()
     OmegaConf.register_new_resolver("job_name", _job_name, replace=True)
 
 

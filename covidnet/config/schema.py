@@ -47,6 +47,20 @@ class FolderData(DataSettings):
     root: Name
 
 
+class FaultsConfig(Section):
+    """Faults planted in phantoms, each from 0 (off) to 1; see conf/data/phantoms.yaml."""
+
+    colour_mode: Fraction
+    size: Fraction
+    border: Fraction
+    marker: Fraction
+    zoom: Fraction
+    exposure: Fraction
+    duplicates: Fraction
+    patients: Fraction
+    names: Fraction
+
+
 class PhantomData(DataSettings):
     """Images drawn by the project itself."""
 
@@ -54,6 +68,7 @@ class PhantomData(DataSettings):
     root: Name
     count: Annotated[int, Field(ge=10, le=100_000)]
     phantom_seed: SeedInt
+    faults: FaultsConfig
 
 
 DataConfig = Annotated[FolderData | PhantomData, Field(discriminator="source")]
