@@ -92,13 +92,14 @@ class CueScore:
 def make_cues(views: Views, files: Sequence[FileProperties]) -> list[Cue]:
     """The six cues, those without lungs first."""
     count = len(views)
-    coarse, fine = views.grid(16), views.grid(32)
+    coarse, peaks = views.grid(16), views.peaks(16)
+    edges = corners(16, 16)
     properties = np.hstack(list(property_features(files).values()))
     return [
         Cue("file_properties", "file properties", True, properties, plural=True),
         Cue("border", "the outer border", True, coarse[:, border(16, 16)]),
         Cue("lungs_masked", "all but the lung field", True, coarse[:, ~lung_field(16, 16)]),
-        Cue("corners", "the corners", True, fine[:, corners(32, 32)], plural=True),
+        Cue("corners", "the corners", True, np.hstack([coarse[:, edges], peaks[:, edges]]), plural=True),
         Cue("histogram", "the grey histogram", False, np.sqrt(views.histograms)),
         Cue("thumbnail", "an 8x8 thumbnail", False, views.grid(8).reshape(count, -1)),
     ]

@@ -40,9 +40,15 @@ class Views:
 
     def grid(self, size: int) -> NDArray[np.float32]:
         """Block means of shape (N, size, size) in [0, 1]; ``size`` divides SIDE."""
+        return np.asarray(self._blocks(size).mean(axis=(2, 4), dtype=np.float32) / 255.0)
+
+    def peaks(self, size: int) -> NDArray[np.float32]:
+        """The brightest pixel of each block, shape (N, size, size) in [0, 1]; thin letters vanish in the means."""
+        return np.asarray(self._blocks(size).max(axis=(2, 4)) / np.float32(255.0))
+
+    def _blocks(self, size: int) -> NDArray[np.uint8]:
         block = SIDE // size
-        blocks = self.thumbnails.reshape(len(self), size, block, size, block)
-        return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32) / 255.0)
+        return self.thumbnails.reshape(len(self), size, block, size, block)
 
 
 def take_views(source: PixelSource, count: int) -> Views:
