@@ -93,6 +93,7 @@ def _contradiction(label: str, size: int, hints: Sequence[Hint], records: Sequen
         clause=clause,
         files=tuple(records[hint.position].path for hint in hints),
         numbers={"label": label, "contradicting": len(hints), "of": size, "words": dict(words)},
+        figure="audit_names.png",
     )
 
 

@@ -161,8 +161,9 @@ def judge_cues(results: Sequence[CueScore], classes: int) -> list[Finding]:
     """A finding per cue from which the label can be read."""
     alarming = [result for result in results if result.alarming]
     findings = [_shortcut(result) if result.cue.lungless else _coarse(result) for result in alarming]
-    if results and not any(result.cue.lungless for result in alarming):
-        highest = max(result.score.high for result in results if result.cue.lungless)
+    lungless = [result for result in results if result.cue.lungless]
+    if lungless and not any(result.alarming for result in lungless):
+        highest = max(result.score.high for result in lungless)
         findings.append(
             Finding(
                 id="shortcuts.none",

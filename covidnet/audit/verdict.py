@@ -82,8 +82,8 @@ def _against(cue: CueScore, model: ModelScore | None) -> str:
     them = "them" if cue.cue.plural else "it"
     if cue.against_model <= DISTINCT and cue.model_better:
         return f", and the model's {model} is better than {them} (p = {cue.against_model:.2g})"
-    if cue.against_model <= DISTINCT:
-        return f", more than the model's {model}"
+    if not cue.model_better and cue.on_test is not None and model.right < int(cue.on_test.sum()):
+        return f"; the model's {model} is no better"
     return f"; the model's {model} cannot be told apart from {them}"
 
 

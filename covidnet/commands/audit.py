@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from covidnet.audit.examine import Audit, Effort, Material, Model, examine
 from covidnet.audit.gate import shut_gate
-from covidnet.audit.gather import describe_split, gather
+from covidnet.audit.gather import describe_split, gather, in_detail
 from covidnet.audit.terminal import print_audit
 from covidnet.compute import prepare_process
 from covidnet.config.check import check
@@ -46,7 +46,7 @@ def audit(config: DictConfig) -> None:
 def _audit_folder(asked: AuditCommandConfig) -> None:
     dataset = open_dataset(asked.data)
     split, described = _planned_split(asked, dataset)
-    material = gather(dataset, split, described, asked.audit.table)
+    material = gather(in_detail(dataset, asked.data), split, described, asked.audit.table)
     done = examine(material, _effort(asked.audit))
     _finish(asked.audit, done, material, dataset, reserve_directory(Path(asked.output_dir), [], suffix="audit"))
 
@@ -74,7 +74,7 @@ def _audit_run(asked: AuditCommandConfig, directory: str) -> None:
         say(f"{missing} of the run's {len(recorded)} images are not there any more; the others are audited")
     described = f"split of {layout.directory}: {describe_split(split)}"
     table = asked.audit.table if asked.audit.table is not None else settings.audit.table
-    material = gather(dataset, split, described, table)
+    material = gather(in_detail(dataset, settings.data), split, described, table)
     model = _model_of_run(asked.audit, settings, layout, dataset, split)
     _finish(asked.audit, examine(material, _effort(asked.audit), model), material, dataset, layout.directory)
 

@@ -7,7 +7,7 @@ from torch import nn
 from covidnet.audit.after_training import score_alterations
 from covidnet.audit.examine import Effort, Model, examine
 from covidnet.audit.gate import shut_gate
-from covidnet.audit.gather import describe_split, gather
+from covidnet.audit.gather import describe_split, gather, in_detail
 from covidnet.audit.terminal import print_brief
 from covidnet.config.schema import TrainConfig
 from covidnet.console import console
@@ -43,7 +43,7 @@ def audit_training(
     if asked.level == "off":
         return
     described = f"random_state={settings.random_state}: {describe_split(data.split)}"
-    material = gather(dataset, data.split, described, asked.table)
+    material = gather(in_detail(dataset, settings.data), data.split, described, asked.table)
     tested = predictions.of_split("test")
     after = score_alterations(network, data, tested, dataset.records) if asked.after_training else None
     done = examine(material, Effort(asked.level, asked.repeats, asked.permutations), Model(tested, after))
