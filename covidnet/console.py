@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from covidnet.errors import ConfigError
+from covidnet.errors import CovidnetError
 
 console = Console(highlight=False, soft_wrap=True, emoji=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
@@ -21,10 +21,10 @@ def say(text: str) -> None:
 
 
 def report_error(error: Exception) -> int:
-    """Print an error's lines to standard error and return the exit status: 2 for configuration, 1 for the rest."""
+    """Print an error's lines to standard error and return its exit status (1 unless its class says otherwise)."""
     for line in str(error).splitlines() or [type(error).__name__]:
         errors.print(f"error: {showable(line, errors.encoding)}", markup=False, style="red")
-    return 2 if isinstance(error, ConfigError) else 1
+    return error.exit_status if isinstance(error, CovidnetError) else 1
 
 
 def showable(text: str, encoding: str) -> str:

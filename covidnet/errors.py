@@ -4,9 +4,13 @@
 class CovidnetError(Exception):
     """Base of every error that is shown to the user as plain lines, without a traceback."""
 
+    exit_status = 1
+
 
 class ConfigError(CovidnetError):
     """A configuration key is unknown, ill-typed, out of range or at odds with another key."""
+
+    exit_status = 2
 
 
 class DataError(CovidnetError):
@@ -19,6 +23,12 @@ class WeightsError(CovidnetError):
 
 class RunError(CovidnetError):
     """A run directory is missing, incomplete or does not belong to what was asked."""
+
+
+class AuditGateError(CovidnetError):
+    """An audit found something at or above audit.fail_on; the gate is shut."""
+
+    exit_status = 3
 
 
 class MissingExtraError(CovidnetError):

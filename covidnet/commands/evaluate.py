@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from omegaconf import DictConfig
 
 from covidnet.compute import prepare_process
@@ -17,8 +15,9 @@ from covidnet.config.schema import EvaluateConfig, TrainConfig
 from covidnet.console import say
 from covidnet.data.changes import describe_changes, list_changes
 from covidnet.data.split import SplitRow, read_split
-from covidnet.errors import ConfigError, DataError, RunError
+from covidnet.errors import ConfigError, DataError
 from covidnet.runs.layout import RunLayout, open_run
+from covidnet.runs.recorded import recorded_root, recorded_split
 
 
 def evaluate(config: DictConfig) -> None:
@@ -31,22 +30,9 @@ def evaluate(config: DictConfig) -> None:
     layout, stored = open_run(asked.run)
     settings = check(stored, TrainConfig)
     recorded = read_split(layout.split)
-    root = _data_root(asked, layout)
+    root = recorded_root(layout, asked.data_root)
     prepare_process(settings.compute)
     score(asked, settings, layout, recorded, root)
-
-
-def _data_root(asked: EvaluateConfig, layout: RunLayout) -> Path:
-    if asked.data_root is not None:
-        root = Path(asked.data_root).expanduser()
-    else:
-        try:
-            root = Path(json.loads(layout.environment.read_text())["data"]["root"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{layout.environment}: does not say where the images are. Give data_root=PATH.") from error
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder. Give the folder where the run's images are now, data_root=PATH.")
-    return root
 
 
 def score(
@@ -78,7 +64,7 @@ def score(
         settings = settings.model_copy(
             update={"data": settings.data.model_copy(update={"batch_size": asked.batch_size})}
         )
-    split = _recorded_split(recorded, {path: position for path, (position, _) in current.items()})
+    split = recorded_split(recorded, {path: position for path, (position, _) in current.items()})
     data = build_datamodule(settings, dataset, split)
     protocol = Protocol.named(settings.protocol)
     parts = _parts(asked.split, split.parts, protocol.validation)
@@ -122,16 +108,6 @@ def _refuse_changes(changes: Sequence[str], allowed: bool, root: Path) -> None:
             "Give the folder the run used, data_root=PATH, or score what is there with allow_changed_data=true."
         )
     say(f"the images are not those of the run (allow_changed_data=true):\n{listed}")
-
-
-def _recorded_split(recorded: Sequence[SplitRow], positions: dict[str, int]) -> Any:
-    from covidnet.data.split import Split
-
-    parts: dict[str, list[int]] = {}
-    for row in recorded:
-        if row.path in positions:
-            parts.setdefault(row.split, []).append(positions[row.path])
-    return Split({name: np.sort(np.array(part, dtype=np.int64)) for name, part in parts.items()})
 
 
 def _parts(asked: str, present: Mapping[str, object], validation: str) -> list[str]:

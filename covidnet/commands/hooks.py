@@ -15,6 +15,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from covidnet.config.check import as_typed, without_hydra
+from covidnet.config.resolvers import register_config_resolvers
 from covidnet.config.schema import TrainConfig
 from covidnet.console import report_error
 from covidnet.errors import ConfigError, CovidnetError
@@ -80,7 +81,8 @@ class Sweep(Callback):
 
 
 def register_resolvers() -> None:
-    """Make ``${job_name:SWEEP_DIR,OVERRIDES}`` known; it names the directory of one job of a sweep."""
+    """Make ``${job_name:SWEEP_DIR,OVERRIDES}`` known, a sweep's job directory, and what the data need."""
+    register_config_resolvers()
     OmegaConf.register_new_resolver("job_name", _job_name, replace=True)
 
 

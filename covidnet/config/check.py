@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from covidnet.config.allowed import SECTION, allowed
+from covidnet.config.resolvers import register_config_resolvers
 from covidnet.config.schema import Section
 from covidnet.errors import ConfigError
 from covidnet.naming import did_you_mean
@@ -35,6 +36,7 @@ def check(config: DictConfig, schema: type[SomeConfig]) -> SomeConfig:
     Raises:
         ConfigError: One line per fault: the key, what was found, what is expected, the nearest valid name.
     """
+    register_config_resolvers()
     try:
         values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:

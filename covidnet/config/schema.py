@@ -47,6 +47,20 @@ class FolderData(DataSettings):
     root: Name
 
 
+class FaultsConfig(Section):
+    """Faults planted in phantoms, each from 0 (off) to 1; see conf/data/phantoms.yaml."""
+
+    colour_mode: Fraction
+    size: Fraction
+    border: Fraction
+    marker: Fraction
+    zoom: Fraction
+    exposure: Fraction
+    duplicates: Fraction
+    patients: Fraction
+    names: Fraction
+
+
 class PhantomData(DataSettings):
     """Images drawn by the project itself."""
 
@@ -54,6 +68,7 @@ class PhantomData(DataSettings):
     root: Name
     count: Annotated[int, Field(ge=10, le=100_000)]
     phantom_seed: SeedInt
+    faults: FaultsConfig
 
 
 DataConfig = Annotated[FolderData | PhantomData, Field(discriminator="source")]
@@ -213,6 +228,17 @@ class ComputeConfig(Section):
     num_threads: PositiveInt | None
 
 
+class AuditConfig(Section):
+    """How hard to look for leakage and shortcuts; see conf/audit."""
+
+    level: Literal["full", "fast", "off"]
+    repeats: Annotated[int, Field(ge=1, le=1000)]
+    permutations: Annotated[int, Field(ge=599, le=1_000_000)]
+    after_training: bool
+    table: str | None
+    fail_on: Literal["blocker", "warning", "never"]
+
+
 class TrainConfig(Section):
     """Everything that defines a run of train.py."""
 
@@ -232,6 +258,7 @@ class TrainConfig(Section):
     callbacks: CallbacksConfig
     sweep: SweepConfig
     compute: ComputeConfig
+    audit: AuditConfig
 
     @model_validator(mode="after")
     def _fractions_leave_images_to_train_on(self) -> TrainConfig:
@@ -241,6 +268,18 @@ class TrainConfig(Section):
                 "train on; expected a sum below 1"
             )
         return self
+
+
+class AuditCommandConfig(Section):
+    """Everything that defines a run of python -m covidnet.audit."""
+
+    run: str | None
+    data_root: str | None
+    random_state: SeedInt
+    protocol: Literal["article", "holdout"]
+    output_dir: Name
+    data: DataConfig
+    audit: AuditConfig
 
 
 class EvaluateConfig(Section):

@@ -72,9 +72,11 @@ def open_dataset(config: FolderData | PhantomData, root: Path | None = None) -> 
     """
     folder = _expanded("data.root", root or Path(config.root))
     if isinstance(config, PhantomData) and root is None:
+        from covidnet.data.faults import Faults
         from covidnet.data.phantoms import PhantomSpec, write_phantoms
 
-        write_phantoms(folder, PhantomSpec(count=config.count, seed=config.phantom_seed))
+        faults = Faults(**config.faults.model_dump())
+        write_phantoms(folder, PhantomSpec(count=config.count, seed=config.phantom_seed, faults=faults))
     scan = scan_folder(folder)
     files = [folder / record.path for record in scan.records]
     settings = DecodeSettings(config.image_size, config.max_pixels)

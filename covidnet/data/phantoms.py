@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from covidnet.data.anatomy import (
     lung_canvas,
     opacity_canvas,
 )
+from covidnet.data.faults import Faults, Storage, alter_image, plant
 from covidnet.errors import DataError
 from covidnet.files import write_json
 
@@ -47,10 +48,11 @@ _FITTING_ASPECT = 0.90  # narrower films show the chest smaller, so that they do
 
 @dataclass(frozen=True)
 class PhantomSpec:
-    """What to draw: how many images in all, and from which seed."""
+    """What to draw: how many images in all, from which seed, and with which planted faults."""
 
     count: int = 60
     seed: int = 0
+    faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
         if self.count < len(CLASSES):
@@ -138,7 +140,19 @@ class Phantom:
 
 
 def plan_phantoms(spec: PhantomSpec) -> Iterator[Phantom]:
-    """Give every image of a spec without drawing its pixels; image i is the same whatever the count."""
+    """Give every image of a spec without drawing its pixels; without faults image i is the same whatever the count."""
+    for phantom, _ in _plan(spec):
+        yield phantom
+
+
+def _plan(spec: PhantomSpec) -> Iterator[tuple[Phantom, Storage]]:
+    """Every image with how it is altered after it was drawn."""
+    if not spec.faults.planted():
+        return ((phantom, Storage()) for phantom in _clean(spec))
+    return iter(plant(list(_clean(spec)), spec.faults, spec.seed))
+
+
+def _clean(spec: PhantomSpec) -> Iterator[Phantom]:
     for index in range(spec.count):
         anatomy, acquisition, opacity = (_stream(spec.seed, index, part) for part in range(3))
         film = Acquisition.draw(acquisition)
@@ -237,8 +251,8 @@ def _develop(brightness: Field, film: Acquisition) -> NDArray[np.uint8]:
 def _write_all(folder: Path, spec: PhantomSpec) -> None:
     for label in CLASSES:
         (folder / label).mkdir(parents=True)
-    for phantom in plan_phantoms(spec):
-        image = Image.fromarray(draw_phantom(phantom.anatomy, phantom.acquisition, phantom.opacity))
+    for phantom, storage in _plan(spec):
+        image = alter_image(draw_phantom(phantom.anatomy, phantom.acquisition, phantom.opacity), storage)
         if phantom.acquisition.quality is None:
             image.save(folder / phantom.path, format="PNG", compress_level=1)  # grain hardly compresses
         else:
@@ -247,7 +261,11 @@ def _write_all(folder: Path, spec: PhantomSpec) -> None:
 
 
 def _manifest(spec: PhantomSpec) -> dict[str, Any]:
-    return {"generator_version": GENERATOR_VERSION, "spec": asdict(spec)}
+    described = asdict(spec)
+    planted = spec.faults.planted()
+    # A folder without faults says nothing of them, and so stays the same to the last byte.
+    del described["faults"]
+    return {"generator_version": GENERATOR_VERSION, "spec": {**described, **({"faults": planted} if planted else {})}}
 
 
 def _move(contents: Path, folder: Path, spec: PhantomSpec) -> None:

@@ -28,6 +28,7 @@ from covidnet.reporting.results import Protocol, save_results, summarize
 from covidnet.runs.environment import describe_environment
 from covidnet.runs.layout import RunLayout
 from covidnet.training import boards
+from covidnet.training.audit import audit_training
 from covidnet.training.build import (
     build_datamodule,
     build_logger,
@@ -196,3 +197,4 @@ def _finish(
     for line in summarize(layout.metrics):
         say(line)
     say(f"results: {Path(layout.directory)}")
+    audit_training(settings, layout, dataset, data, network, predictions)

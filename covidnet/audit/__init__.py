@@ -1,0 +1,1 @@
+"""What the number is worth: leakage, label hints, shortcuts and the size of the test, found without being asked."""

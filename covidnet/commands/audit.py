@@ -1,0 +1,111 @@
+"""What python -m covidnet.audit does: audit a folder of images without training, or a finished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from covidnet.audit.examine import Audit, Effort, Material, Model, examine
+from covidnet.audit.gate import shut_gate
+from covidnet.audit.gather import describe_split, gather, in_detail
+from covidnet.audit.terminal import print_audit
+from covidnet.compute import prepare_process
+from covidnet.config.check import check
+from covidnet.config.schema import AuditCommandConfig, AuditConfig, TrainConfig
+from covidnet.console import RESEARCH_ONLY, console, say
+from covidnet.data.dataset import XrayDataset, open_dataset
+from covidnet.data.split import Split, read_split, stratified_split
+from covidnet.errors import ConfigError, DataError
+from covidnet.predictions import read_predictions
+from covidnet.reporting.audit import MARKDOWN, save_audit
+from covidnet.runs.directories import reserve_directory
+from covidnet.runs.layout import RunLayout, open_run
+from covidnet.runs.recorded import recorded_root, recorded_split
+
+
+def audit(config: DictConfig) -> None:
+    """Audit what was asked for, write the results, print them on one screen.
+
+    Raises:
+        AuditGateError: Something at or above audit.fail_on was found.
+        CovidnetError: Anything a user can mend.
+    """
+    if OmegaConf.select(config, "run") is not None:
+        # The run has its own data section; the command line's may lack a root.
+        OmegaConf.update(config, "data.root", "(that of the run)")
+    asked = check(config, AuditCommandConfig)
+    if asked.audit.level == "off":
+        raise ConfigError("audit: found off; this command does nothing else. Give audit=full or audit=fast.")
+    if asked.run is None:
+        _audit_folder(asked)
+    else:
+        _audit_run(asked, asked.run)
+
+
+def _audit_folder(asked: AuditCommandConfig) -> None:
+    dataset = open_dataset(asked.data)
+    split, described = _planned_split(asked, dataset)
+    material = gather(in_detail(dataset, asked.data), split, described, asked.audit.table)
+    done = examine(material, _effort(asked.audit))
+    _finish(asked.audit, done, material, dataset, reserve_directory(Path(asked.output_dir), [], suffix="audit"))
+
+
+def _planned_split(asked: AuditCommandConfig, dataset: XrayDataset) -> tuple[Split | None, str]:
+    """The split that train.py would make, or the reason why it cannot."""
+    labels = [record.label for record in dataset.records]
+    val_size = asked.data.val_size if asked.protocol == "holdout" else None
+    try:
+        split = stratified_split(labels, asked.random_state, asked.data.test_size, val_size)
+    except DataError as error:
+        return None, str(error)
+    return split, f"random_state={asked.random_state}: {describe_split(split)}"
+
+
+def _audit_run(asked: AuditCommandConfig, directory: str) -> None:
+    layout, stored = open_run(directory)
+    settings = check(stored, TrainConfig)
+    recorded = read_split(layout.split)
+    dataset = open_dataset(settings.data, recorded_root(layout, asked.data_root))
+    positions = {record.path: position for position, record in enumerate(dataset.records)}
+    split = recorded_split(recorded, positions)
+    missing = sum(row.path not in positions for row in recorded)
+    if missing:
+        say(f"{missing} of the run's {len(recorded)} images are not there any more; the others are audited")
+    described = f"split of {layout.directory}: {describe_split(split)}"
+    table = asked.audit.table if asked.audit.table is not None else settings.audit.table
+    material = gather(in_detail(dataset, settings.data), split, described, table)
+    model = _model_of_run(asked.audit, settings, layout, dataset, split)
+    _finish(asked.audit, examine(material, _effort(asked.audit), model), material, dataset, layout.directory)
+
+
+def _model_of_run(
+    asked: AuditConfig, settings: TrainConfig, layout: RunLayout, dataset: XrayDataset, split: Split
+) -> Model | None:
+    """The run's predictions and, where its checkpoint is there, its scores on altered images."""
+    if not layout.predictions.is_file():
+        say("the run has no predictions.csv: it was stopped before its end; its data are audited without its model")
+        return None
+    predictions = read_predictions(layout.predictions).of_split("test")
+    if not asked.after_training or not layout.best.is_file():
+        return Model(predictions, None)
+    prepare_process(settings.compute)
+    from covidnet.audit.after_training import score_alterations
+    from covidnet.models.predict import load_network
+    from covidnet.training.build import build_datamodule
+
+    network, _ = load_network(layout.best)
+    data = build_datamodule(settings, dataset, split)
+    return Model(predictions, score_alterations(network, data, predictions, dataset.records))
+
+
+def _effort(asked: AuditConfig) -> Effort:
+    return Effort(asked.level, asked.repeats, asked.permutations)
+
+
+def _finish(asked: AuditConfig, done: Audit, material: Material, dataset: XrayDataset, directory: Path) -> None:
+    """Write the results, print them, and shut the gate where it was asked for."""
+    save_audit(directory, done, material, dataset.pixels)
+    print_audit(console, done, material)
+    say(f"details and figures: {directory / MARKDOWN} ({done.seconds:.1f} s). {RESEARCH_ONLY}")
+    shut_gate(done, asked.fail_on)

@@ -1,0 +1,47 @@
+"""What a finished run recorded of its data: where they were, and who was trained on and tested."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from covidnet.data.split import Split, SplitRow
+from covidnet.errors import DataError, RunError
+from covidnet.runs.layout import RunLayout
+
+
+def recorded_root(layout: RunLayout, given: str | None) -> Path:
+    """The folder given, else the one that the run found its images in.
+
+    Raises:
+        RunError: None is given and the run did not record one.
+        DataError: The folder is not there.
+    """
+    root = Path(given).expanduser() if given is not None else _found_in(layout)
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder. Give the folder where the run's images are now, data_root=PATH.")
+    return root
+
+
+def _found_in(layout: RunLayout) -> Path:
+    try:
+        return Path(json.loads(layout.environment.read_text())["data"]["root"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{layout.environment}: does not say where the images are. Give data_root=PATH.") from error
+
+
+def recorded_split(recorded: Sequence[SplitRow], positions: Mapping[str, int]) -> Split:
+    """The run's split over the images that are still there.
+
+    Args:
+        recorded: split.csv of the run.
+        positions: Position of each readable image, by path.
+    """
+    parts: dict[str, list[int]] = {}
+    for row in recorded:
+        if row.path in positions:
+            parts.setdefault(row.split, []).append(positions[row.path])
+    return Split({name: np.sort(np.array(part, dtype=np.int64)) for name, part in parts.items()})
