@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from covidnet.config.schema import FolderData, PhantomData
+from covidnet.config.schema import FaultsConfig, FolderData, PhantomData
 from covidnet.data.dataset import content_hash, open_dataset
 from covidnet.data.records import Record
 from covidnet.data.split import SplitRow, stratified_split
@@ -135,6 +135,7 @@ def test_another_place_can_be_named(config, tmp_path):
 def test_phantoms_are_drawn_and_found_again(tmp_path):
     values = SHARED | {"source": "phantoms", "root": str(tmp_path / "phantoms"), "on_bad_image": "error"}
     values |= {"cache": True, "cache_dir": str(tmp_path / "cache"), "count": 10, "phantom_seed": 2, "max_pixels": 10**7}
+    values["faults"] = dict.fromkeys(FaultsConfig.model_fields, 0.0)
     first, second = (open_dataset(PhantomData(**values)) for _ in range(2))
     assert first.classes == ["covid", "normal"]
     assert len(first.records) == 10
