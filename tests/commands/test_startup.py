@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, environment
+from support import ROOT, environment
 
 HEAVY = {
     "torch", "torchvision", "pytorch_lightning", "lightning", "lightning_fabric", "torchmetrics", "sklearn", "scipy",

@@ -12,8 +12,8 @@ import time
 
 import pytest
 import torch
-from conftest import ROOT, Run, as_typed, call, environment
 from omegaconf import OmegaConf
+from support import ROOT, Run, as_typed, call, environment
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 UNTIMED = {"training_seconds", "total_seconds"}

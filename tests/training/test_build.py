@@ -167,7 +167,7 @@ def test_the_data_module_gets_what_was_configured():
     )
 
 
-ROWS = [SplitRow(f"{label}/{i}.png", label, "train", f"{i}") for label in "ab" for i in range(3)]
+ROWS = [SplitRow(f"{label}/{i}.png", label, "train", f"{i:064x}") for label in "ab" for i in range(3)]
 
 
 def test_a_resumed_run_needs_the_same_images(tmp_path):
@@ -175,7 +175,7 @@ def test_a_resumed_run_needs_the_same_images(tmp_path):
     refuse_changed_data(layout, ROWS)  # stopped before it wrote anything
     write_split(layout.split, ROWS)
     refuse_changed_data(layout, ROWS)
-    changed = [*ROWS[:-1], SplitRow("b/2.png", "b", "train", "other"), SplitRow("b/new.png", "b", "test", "9")]
+    changed = [*ROWS[:-1], SplitRow("b/2.png", "b", "train", "e" * 64), SplitRow("b/new.png", "b", "test", "9" * 64)]
     with pytest.raises(DataError) as caught:
         refuse_changed_data(layout, changed[1:])
     lines = str(caught.value).splitlines()
@@ -192,4 +192,4 @@ def test_a_resumed_run_needs_the_same_split(tmp_path):
     layout = RunLayout(tmp_path)
     write_split(layout.split, ROWS)
     with pytest.raises(DataError, match="the same files, split otherwise"):
-        refuse_changed_data(layout, [*ROWS[:-1], SplitRow("b/2.png", "b", "test", "2")])
+        refuse_changed_data(layout, [*ROWS[:-1], SplitRow("b/2.png", "b", "test", f"{2:064x}")])
