@@ -3,8 +3,8 @@
     python benchmarks/audit.py                      about five minutes on two cores
     python benchmarks/audit.py --counts 50,200
 
-Pictures are made from a few phantoms by shifts, zooms and local brightness, so that no two are copies but all look alike
-when small: the hard case for the search for copies. Times are of one process, seconds of wall clock; "copies" is that
+Pictures are mixtures of two phantoms with uneven brightness and grain: nearly all differ, and all look alike
+when small, the hard case for the search for copies. Times are seconds of wall clock of one process; "copies" is that
 search alone, "views" reads the small views from decoded pixels, decoding itself is not in it. Results go to
 benchmarks/results/audit.json.
 """
@@ -34,7 +34,7 @@ SIZE = 224
 
 
 class Pixels:
-    """Pictures of one array."""
+    """Pictures of one array; see covidnet.data.pixels.PixelSource."""
 
     decoded = True
 
@@ -42,9 +42,11 @@ class Pixels:
         self.pixels = pixels
 
     def fetch(self, positions: np.ndarray) -> np.ndarray:
+        """The pictures at these positions."""
         return self.pixels[positions]
 
     def select(self, positions: np.ndarray) -> Pixels:
+        """Only these pictures."""
         return Pixels(self.pixels[positions])
 
 

@@ -1,6 +1,6 @@
 """At which strength does the audit find each planted fault, and how often does it cry wolf on clean phantoms?
 
-    python benchmarks/audit_power.py                     20 seeds, about an hour on two cores
+    python benchmarks/audit_power.py                     24 seeds, about half an hour on two cores
     python benchmarks/audit_power.py --seeds 2 --only marker,zoom
 
 Each row of the table is one fault at one strength, over all seeds, 60 phantoms each, the split of random_state 50.
@@ -132,7 +132,7 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=24)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--only", default=",".join(STRENGTHS), help="faults, separated by commas; empty: clean only")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from covidnet.audit.after_training import AfterTraining, judge_after_training
 from covidnet.audit.duplicates import Pair, find_duplicates
@@ -143,6 +144,12 @@ class Audit:
 
 def examine(material: Material, effort: Effort, model: Model | None = None) -> Audit:
     """Run every test that the material allows."""
+    # The matrices are small: several threads per product wait for each other, and take three times as long.
+    with threadpool_limits(1, user_api="blas"):
+        return _examine(material, effort, model)
+
+
+def _examine(material: Material, effort: Effort, model: Model | None) -> Audit:
     started = time.perf_counter()
     records, parts = material.records, material.parts
     pairs = find_duplicates(material.views.thumbnails, material.sha256)

@@ -103,3 +103,43 @@ def test_the_files(audited):
 def test_mistakes_are_answered_in_plain_lines(tmp_path, arguments, status, words):
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == status and words in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(folder, tmp_path_factory):
+    """A run of one epoch that ends at the gate, and the audit of that run."""
+    where = tmp_path_factory.mktemp("trained")
+    arguments = [
+        "trainer.max_epochs=1", "trainer.accelerator=cpu", "weights=none", "augment=none", "data.image_size=32",
+        "logger=none", "callbacks.progress=none", "audit.fail_on=blocker", f"data.root={folder}",
+        f"data.cache_dir={where}/cache",
+    ]  # fmt: skip
+    command = [sys.executable, str(Path.cwd() / "train.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=where, env={**os.environ, "COLUMNS": "100"})
+    (directory,) = (where / "outputs").iterdir()
+    return directory, done, json.loads((directory / "audit.json").read_text()), run(f"run={directory}", cwd=where)
+
+
+def test_a_run_ends_with_the_verdict_and_the_gate(trained):
+    directory, done, found, _ = trained
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.rstrip().endswith("─╯")  # the verdict's frame is the last thing
+    assert found["effort"]["level"] == "fast" and len(found["after_training"]) == 5
+    assert (directory / "metrics.json").is_file() and (directory / "audit_after_training.png").is_file()
+    assert "the model's" in found["verdict"]["sentence"]
+
+
+def test_a_small_training_size_does_not_blur_the_audit(trained):
+    """Trained at 32 pixels, where all noise looks alike; the audit looks at larger pictures."""
+    _, _, found, _ = trained
+    assert [(pair["first"], pair["second"]) for pair in found["duplicates"]] == [("covid/05.png", "normal/copy.png")]
+
+
+def test_a_finished_run_is_audited_from_its_own_split_and_predictions(trained):
+    directory, _, before, done = trained
+    assert done.returncode == 0, done.stderr
+    after = json.loads((directory / "audit.json").read_text())
+    assert after["effort"]["level"] == "full" and f"split of {directory}" in after["data"]["split"]
+    assert after["data"]["parts"] == before["data"]["parts"]
+    scores = [[score["accuracy"]["successes"] for score in found["after_training"]] for found in (before, after)]
+    assert scores[0] == scores[1]
