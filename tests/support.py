@@ -1,4 +1,4 @@
-"""What tests that run the commands share: the commands, in this process or in their own, and run directories read back."""
+"""What tests that run commands share: the commands, in this process or in their own, and run directories."""
 
 import csv
 import json

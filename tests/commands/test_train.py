@@ -15,8 +15,10 @@ from covidnet.predictions import read_predictions
 from covidnet.training.history import best_row, read_history
 
 EPOCHS = 3
-TYPED = ["data=phantoms", f"data.count={COUNT}", f"data.image_size={SIZE}", "data.batch_size=4", f"backbone={BACKBONE}",
-         "weights=none", "trainer.accelerator=cpu", f"trainer.max_epochs={EPOCHS}", "augment.scale=[0.7,1.3]"]  # fmt: skip
+TYPED = [
+    "data=phantoms", f"data.count={COUNT}", f"data.image_size={SIZE}", "data.batch_size=4", f"backbone={BACKBONE}",
+    "weights=none", "trainer.accelerator=cpu", f"trainer.max_epochs={EPOCHS}", "augment.scale=[0.7,1.3]",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,8 @@ def test_a_line_per_epoch_and_the_number_with_its_interval_at_the_end(typed):
     assert len(epochs) == EPOCHS
     for line, row in zip(epochs, run.rows, strict=True):
         expected = (
-            f"epoch {row['epoch']}/{EPOCHS}  train loss {float(row['train_loss']):.4f} accuracy {float(row['train_acc']):.3f}  "
+            f"epoch {row['epoch']}/{EPOCHS}  train loss {float(row['train_loss']):.4f} "
+            f"accuracy {float(row['train_acc']):.3f}  "
             f"test loss {float(row['val_loss']):.4f} accuracy {float(row['val_acc']):.3f}  lr 0.001  "
         )
         assert line.startswith(expected)
