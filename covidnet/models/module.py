@@ -56,7 +56,9 @@ class XrayClassifier(LightningModule):
         self._steps_seen = 0
         self._rate = math.nan
         # As attributes, torchmetrics move to the device with the network and accumulate there.
-        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        # A loss that is not a number is to be seen: by default it is left out of the mean. (nan_strategy="disable"
+        # would drop the weights in torchmetrics 1.9.)
+        self.train_loss, self.val_loss = MeanMetric(nan_strategy=math.nan), MeanMetric(nan_strategy=math.nan)
         self.train_acc = MulticlassAccuracy(num_classes, average="micro")
         self.val_acc = MulticlassAccuracy(num_classes, average="micro")
 
