@@ -1,3 +1,4 @@
+import math
 from contextlib import suppress
 
 import pytest
@@ -73,6 +74,20 @@ def test_training_numbers_weigh_each_image_alike(tmp_path):
     history = History(tmp_path / "history.csv", "test", print_lines=False)
     toy_trainer(tmp_path, history, epochs=1).fit(module, data)
     assert history.rows[0]["train_loss"] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_loss_that_is_not_a_number_is_not_left_out_of_the_mean(tmp_path):
+    class Undefined(torch.nn.Flatten):
+        """Gives NaN for the first image of each batch while validating."""
+
+        def forward(self, images):
+            flat = super().forward(images)
+            return flat if self.training else torch.cat([flat[:1] * float("nan"), flat[1:]])
+
+    module = toy_module(network=torch.nn.Sequential(Undefined(), torch.nn.Linear(3 * 36, 2)))
+    history = History(tmp_path / "history.csv", "test", print_lines=False)
+    toy_trainer(tmp_path, history, epochs=1).fit(module, toy_data())
+    assert math.isnan(history.rows[0]["val_loss"]) and not math.isnan(history.rows[0]["train_loss"])
 
 
 def test_a_last_batch_of_one_image_is_used_and_trains_batch_normalisation(tmp_path):
