@@ -130,8 +130,19 @@ class XrayClassifier(LightningModule):
         """The optimiser; the schedule beside it is stepped here, see `Schedule`."""
         optimizer = self.build_optimizer(self.net.parameters())
         epochs = self.trainer.max_epochs or 1
-        self.schedule = self.build_schedule(optimizer, epochs, int(self.trainer.estimated_stepping_batches))
+        self.schedule = self.build_schedule(optimizer, epochs, epochs * self._steps_per_epoch())
         return optimizer
+
+    def _steps_per_epoch(self) -> int:
+        """Optimiser steps of one epoch.
+
+        Not from Lightning's ``estimated_stepping_batches``: that starts the loader's processes, which fetch ahead in
+        the first epoch's order, before a resumed run knows which epoch is its first.
+        """
+        batches = len(self.trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+        limit = self.trainer.limit_train_batches
+        used = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
+        return max(1, math.ceil(used / self.trainer.accumulate_grad_batches))
 
     def on_fit_start(self) -> None:
         """Give the schedule the state it had when the checkpoint was written."""
