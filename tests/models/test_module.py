@@ -129,6 +129,23 @@ def test_one_cycle_counts_optimiser_steps_not_batches(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"limit_train_batches": 2},
+        {"limit_train_batches": 0.7},
+        {"accumulate_grad_batches": 2},
+        {"limit_train_batches": 1.0, "accumulate_grad_batches": 5},
+    ],
+    ids=str,
+)
+def test_one_cycle_knows_how_many_steps_there_will_be(tmp_path, arguments):
+    module, _, _ = trained(tmp_path, "scheduler=one_cycle", **arguments)
+    assert module.schedule.scheduler.total_steps == module.trainer.global_step + 1
+    assert module.schedule.scheduler.last_epoch == module.trainer.global_step
+
+
+@pytest.mark.parametrize(
     "overrides",
     [
         ["scheduler=plateau", "scheduler.patience=0", "scheduler.threshold=0.5"],
