@@ -102,12 +102,6 @@ class XrayClassifier(LightningModule):
             self.schedule.end_step()
         self._steps_seen = self.trainer.global_step
 
-    def on_validation_epoch_start(self) -> None:
-        """Give all processes the first one's statistics of batch normalisation: its model is the one that is saved."""
-        if self.trainer.world_size > 1:
-            for buffer in self.net.buffers():
-                torch.distributed.broadcast(buffer, src=0)
-
     def on_validation_epoch_end(self) -> None:
         """Make the validation loss known to callbacks such as early stopping."""
         self._close("val", self.val_loss, self.val_acc)
