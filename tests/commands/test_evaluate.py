@@ -16,7 +16,7 @@ def finished(small, images, tmp_path_factory):
     """A finished run with a validation split, on images of its own."""
     folder = tmp_path_factory.mktemp("finished")
     shutil.copytree(images, folder / "images")
-    outcome = as_typed("train", *small(folder / "out", "protocol=holdout", "logger=none", root=folder / "images"))
+    outcome = call("train", *small(folder / "out", "protocol=holdout", "logger=none", root=folder / "images"))
     assert outcome.status == 0, outcome.err
     return only_run(folder / "out")
 
@@ -227,10 +227,10 @@ def test_mistakes(tmp_path, command):
     assert line == "error: split: found 'tset'; expected train, val, test or all. Did you mean test?"
 
 
-def test_the_articles_val_is_its_test(small, tmp_path, capsys, monkeypatch):
-    call("train", small(tmp_path, "trainer.max_epochs=1", "logger=none"), capsys, monkeypatch)
+def test_the_articles_val_is_its_test(small, tmp_path, command):
+    command("train", *small(tmp_path, "trainer.max_epochs=1", "logger=none"))
     run = only_run(tmp_path)
-    outcome = call("evaluate", [f"run={run.directory}", "split=val"], capsys, monkeypatch)
+    outcome = command("evaluate", f"run={run.directory}", "split=val")
     assert outcome.status == 0 and "split=val is split=test" in outcome.out
     assert results(run, "val").metrics["protocol"]["warning"] == "the epoch was chosen on these same images: optimistic"
     assert results(run, "val").predictions == run.predictions

@@ -7,10 +7,10 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, Run, environment, only_run, runs_in
+from conftest import ROOT, Run, call, environment, only_run, runs_in
 from PIL import Image
 
-EPOCHS = 6
+EPOCHS = 5
 STOPS = {"plateau": signal.SIGKILL, "cosine": signal.SIGINT, "one_cycle": signal.SIGTERM}
 STATUSES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -18,7 +18,7 @@ STATUSES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130, signal.SIGTERM:
 def arguments(small, output_dir, scheduler):
     # Plateau without patience, so that it acts within these few epochs.
     more = ["scheduler.patience=0", "scheduler.threshold=0.5"] if scheduler == "plateau" else []
-    return small(output_dir, f"scheduler={scheduler}", *more, f"trainer.max_epochs={EPOCHS}")
+    return small(output_dir, "logger=none", f"scheduler={scheduler}", *more, f"trainer.max_epochs={EPOCHS}")
 
 
 def stop(typed, output_dir, how, epochs=2):
@@ -95,8 +95,8 @@ def test_the_resumed_run_equals_one_that_was_never_stopped(stopped, left, comman
 @pytest.fixture(scope="module")
 def finished(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
-    code, _, err = stop(small(folder / "out", "trainer.max_epochs=3"), folder / "out", signal.SIGCONT, epochs=99)
-    assert code == 0, err
+    outcome = call("train", *small(folder / "out", "trainer.max_epochs=3", "logger=none"))
+    assert outcome.status == 0, outcome.err
     return only_run(folder / "out")
 
 
@@ -124,22 +124,27 @@ def test_a_run_that_was_stopped_before_its_first_epoch_begins_again(run, finishe
     assert run.history == finished.history and run.predictions == finished.predictions
 
 
-def test_a_finished_run_may_train_longer_and_equals_a_longer_one(run, command, small, tmp_path):
-    outcome = command("train", *small(tmp_path / "out", "trainer.max_epochs=5"))
-    assert outcome.status == 0
+@pytest.fixture(scope="module")
+def longer(small, tmp_path_factory):
+    """The run that the finished one becomes when it trains for five epochs."""
+    folder = tmp_path_factory.mktemp("longer")
+    outcome = call("train", *small(folder / "out", "trainer.max_epochs=5", "logger=none"))
+    assert outcome.status == 0, outcome.err
+    return only_run(folder / "out")
+
+
+def test_a_finished_run_may_train_longer_and_equals_a_longer_one(run, longer, command):
     outcome = command("train", f"resume={run.directory}", "trainer.max_epochs=5")
     assert outcome.status == 0, outcome.err
-    longer = only_run(tmp_path / "out")
     assert run.history == longer.history and run.scores == longer.scores
 
 
-def test_streamed_images_are_shuffled_as_before(run, command, small, tmp_path):
+def test_streamed_images_are_shuffled_as_before(run, longer, command):
     """Loader processes fetch ahead: their first batches must be those of the resumed epoch."""
-    command("train", *small(tmp_path / "out", "trainer.max_epochs=5"))
     streaming = ["data.cache=false", "data.num_workers=1"]
     outcome = command("train", f"resume={run.directory}", "trainer.max_epochs=5", *streaming)
     assert outcome.status == 0, outcome.err
-    assert run.history == only_run(tmp_path / "out").history
+    assert run.history == longer.history
 
 
 def test_another_experiment_is_refused(run, command):
