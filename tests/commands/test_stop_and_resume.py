@@ -21,12 +21,18 @@ def arguments(small, output_dir, scheduler):
     return small(output_dir, "logger=none", f"scheduler={scheduler}", *more, f"trainer.max_epochs={EPOCHS}")
 
 
+def heed_interrupts():
+    """As in a terminal: what a shell starts in the background inherits that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def stop(typed, output_dir, how, epochs=2):
     """Start ``python train.py ...``, stop it once its history has some epochs, and tell how it ended."""
     command = [sys.executable, "-u", str(ROOT / "train.py"), *map(str, typed)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), cwd=output_dir.parent
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), cwd=output_dir.parent,
+        preexec_fn=heed_interrupts,
+    )  # fmt: skip
     deadline = time.monotonic() + 200
     try:
         while process.poll() is None and time.monotonic() < deadline:

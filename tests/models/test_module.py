@@ -107,6 +107,9 @@ def test_dropout_depends_on_the_seed_and_the_epoch_alone(tmp_path):
     assert first[0] != first[3]
     torch.manual_seed(99)  # whatever happened before
     assert trained(tmp_path / "c")[1].masks == first
+    other = Watch()
+    toy_trainer(tmp_path, other).fit(toy_module(seed=1), toy_data())
+    assert len(other.masks) == len(first) and other.masks != first
 
 
 def test_the_recorded_rate_is_that_of_the_epochs_last_step(tmp_path):
