@@ -33,6 +33,6 @@ def small(images, cache):
 
 
 @pytest.fixture
-def command(capsys, monkeypatch):
+def command():
     """``command("train", "KEY=VALUE", ...)`` runs it in this process."""
-    return lambda script, *arguments: call(script, arguments, capsys, monkeypatch)
+    return call

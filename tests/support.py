@@ -1,14 +1,18 @@
 """What tests that run commands share: the commands, in this process or in their own, and run directories."""
 
 import csv
+import io
 import json
 import logging
 import os
 import subprocess
 import sys
 import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 # Before torch is imported: with as many processes as cores, threads within them only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,6 +20,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 BACKBONE = "mobilenet_v3_small"  # batch normalisation and dropout, and quick
 COUNT, SIZE = 20, 32
+HIDDEN = ("HYDRA_FULL_ERROR", "COVIDNET_SHOWS_ERRORS", "THP_MEM_ALLOC_ENABLE", "PL_GLOBAL_SEED")
+"""Variables that the commands set in their own environment."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def only_run(output_dir):
     return run
 
 
-def call(script, arguments, capsys, monkeypatch):
+def call(script, *arguments):
     """Run a command in this process and leave the process as it was."""
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
@@ -88,12 +94,12 @@ def call(script, arguments, capsys, monkeypatch):
     from covidnet.commands.entry import run_command
 
     main = {"train": train.main, "evaluate": evaluate.main}[script]
-    capsys.readouterr()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    with monkeypatch.context() as patch, warnings.catch_warnings():
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", [f"{script}.py", *map(str, arguments)])
-        for name in ("HYDRA_FULL_ERROR", "COVIDNET_SHOWS_ERRORS", "THP_MEM_ALLOC_ENABLE"):
+        for name in HIDDEN:
             patch.setenv(name, "")  # so that it is restored
             patch.delenv(name)
         try:
@@ -106,14 +112,12 @@ def call(script, arguments, capsys, monkeypatch):
             for handler in set(root.handlers) - set(handlers):
                 handler.close()
             root.handlers[:], root.level = handlers, level
-    shown = capsys.readouterr()
-    return Outcome(status, shown.out, shown.err)
+    return Outcome(status, out.getvalue(), err.getvalue())
 
 
 def environment():
-    """This process's, without what Hydra and this project set while commands run inside it."""
-    hidden = {"HYDRA_FULL_ERROR", "COVIDNET_SHOWS_ERRORS", "THP_MEM_ALLOC_ENABLE", "PL_GLOBAL_SEED"}
-    return {key: value for key, value in os.environ.items() if key not in hidden}
+    """This process's, without what the commands set."""
+    return {key: value for key, value in os.environ.items() if key not in HIDDEN}
 
 
 def as_typed(script, *arguments, cwd=ROOT, **more):

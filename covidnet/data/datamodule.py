@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -61,7 +63,13 @@ class XrayDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training images, shuffled anew each epoch, shared among the processes."""
-        return self._distributed("train", self.seed)
+        loader = self._distributed("train", self.seed)
+        if self.trainer is not None:
+            # Loader processes fetch ahead before Lightning tells the epoch, which for a resumed run is not the first.
+            progress: Any = self.trainer.fit_loop.epoch_progress.current  # current_epoch lags by one here
+            sampler: Any = loader.batch_sampler.sampler  # type: ignore[union-attr]
+            sampler.set_epoch(progress.processed)
+        return loader
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The images that choose the epoch, in order."""

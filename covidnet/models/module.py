@@ -56,7 +56,9 @@ class XrayClassifier(LightningModule):
         self._steps_seen = 0
         self._rate = math.nan
         # As attributes, torchmetrics move to the device with the network and accumulate there.
-        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        # A loss that is not a number is to be seen: by default it is left out of the mean. (nan_strategy="disable"
+        # would drop the weights in torchmetrics 1.9.)
+        self.train_loss, self.val_loss = MeanMetric(nan_strategy=math.nan), MeanMetric(nan_strategy=math.nan)
         self.train_acc = MulticlassAccuracy(num_classes, average="micro")
         self.val_acc = MulticlassAccuracy(num_classes, average="micro")
 
@@ -100,12 +102,6 @@ class XrayClassifier(LightningModule):
             self.schedule.end_step()
         self._steps_seen = self.trainer.global_step
 
-    def on_validation_epoch_start(self) -> None:
-        """Give all processes the first one's statistics of batch normalisation: its model is the one that is saved."""
-        if self.trainer.world_size > 1:
-            for buffer in self.net.buffers():
-                torch.distributed.broadcast(buffer, src=0)
-
     def on_validation_epoch_end(self) -> None:
         """Make the validation loss known to callbacks such as early stopping."""
         self._close("val", self.val_loss, self.val_acc)
@@ -128,8 +124,19 @@ class XrayClassifier(LightningModule):
         """The optimiser; the schedule beside it is stepped here, see `Schedule`."""
         optimizer = self.build_optimizer(self.net.parameters())
         epochs = self.trainer.max_epochs or 1
-        self.schedule = self.build_schedule(optimizer, epochs, int(self.trainer.estimated_stepping_batches))
+        self.schedule = self.build_schedule(optimizer, epochs, epochs * self._steps_per_epoch())
         return optimizer
+
+    def _steps_per_epoch(self) -> int:
+        """Optimiser steps of one epoch.
+
+        Not from Lightning's ``estimated_stepping_batches``: that starts the loader's processes, which fetch ahead in
+        the first epoch's order, before a resumed run knows which epoch is its first.
+        """
+        batches = len(self.trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+        limit = self.trainer.limit_train_batches
+        used = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
+        return max(1, math.ceil(used / self.trainer.accumulate_grad_batches))
 
     def on_fit_start(self) -> None:
         """Give the schedule the state it had when the checkpoint was written."""

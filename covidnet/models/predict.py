@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from torch import nn
 
 from covidnet.data.datamodule import XrayDataModule
 from covidnet.data.records import Record
-from covidnet.errors import WeightsError
+from covidnet.errors import CovidnetError, WeightsError
 from covidnet.models.backbones import build_backbone
 from covidnet.models.module import DESCRIPTION_KEY
 from covidnet.models.weights import first_line
@@ -39,7 +38,9 @@ def load_network(checkpoint: Path) -> tuple[nn.Module, list[str]]:
         classes = [str(name) for name in description["classes"]]
         network = build_backbone(str(description["backbone"]), len(classes), "none")
         network.load_state_dict(state)
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, EOFError, UnpicklingError) as error:
+    except CovidnetError:
+        raise
+    except Exception as error:  # of a damaged file torch's unpickler makes nearly any error
         raise WeightsError(f"{checkpoint}: not a checkpoint that train.py wrote ({first_line(error)}).") from error
     return network.eval(), classes
 

@@ -91,10 +91,13 @@ def fit(
 
     Raises:
         ConfigError: Lightning refuses an argument only now that it knows the data.
+        WeightsError: The checkpoint to go on from is damaged.
         KeyboardInterrupt: The user stopped it.
         SystemExit: The system stopped it with SIGTERM; the status is the one that shells give then.
     """
     resume_from = str(layout.last) if resumed and layout.last.is_file() else None
+    if resume_from is not None:
+        load_network(layout.last)  # a damaged file is told here, in words
     try:
         trainer.fit(module, data, ckpt_path=resume_from, weights_only=True)
     except MisconfigurationException as error:

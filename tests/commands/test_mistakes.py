@@ -3,7 +3,7 @@
 import pytest
 import torch
 from PIL import Image
-from support import as_typed, runs_in
+from support import runs_in
 
 
 def refused(outcome, output_dir, *starts, status=2):
@@ -146,13 +146,3 @@ def test_a_defect_in_the_check_ends_the_command(command, small, tmp_path, monkey
     outcome = command("train", *small(tmp_path / "out"))
     assert outcome.status == 1 and "ZeroDivisionError" in outcome.err
     assert runs_in(tmp_path / "out") == []
-
-
-def test_as_a_user_types_it(tmp_path):
-    outcome = as_typed("train", "backbone=resnet19", f"data.root={tmp_path}", cwd=tmp_path)
-    assert outcome.status == 2
-    assert outcome.lines == [
-        line for line in outcome.lines if line.startswith("error: backbone=resnet19: no such model. Did you mean")
-    ]
-    assert len(outcome.lines) == 1
-    assert list((tmp_path / "outputs").iterdir()) == []

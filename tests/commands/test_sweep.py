@@ -162,10 +162,10 @@ def test_killed_in_the_middle_it_resumes_to_the_same_table(swept, small, tmp_pat
     assert len(list(tmp_path.glob("*_sweep*"))) == 1
 
 
-def test_a_finished_sweep_grows(swept, small, tmp_path, capsys, monkeypatch):
+def test_a_finished_sweep_grows(swept, small, tmp_path):
     _, sweep = swept
     arguments = small(tmp_path, "random_state=1,2,3", OVER[1], f"sweep.resume={sweep}")
-    outcome = call("train", ["-m", *arguments], capsys, monkeypatch)
+    outcome = call("train", "-m", *arguments)
     assert outcome.status == 0, outcome.err
     assert "4 of them are finished and kept" in outcome.out
     assert len(table(sweep / "runs.csv")) == 6

@@ -1,3 +1,4 @@
+import math
 from contextlib import suppress
 
 import pytest
@@ -75,6 +76,20 @@ def test_training_numbers_weigh_each_image_alike(tmp_path):
     assert history.rows[0]["train_loss"] == pytest.approx(float(expected), rel=1e-5)
 
 
+def test_a_loss_that_is_not_a_number_is_not_left_out_of_the_mean(tmp_path):
+    class Undefined(torch.nn.Flatten):
+        """Gives NaN for the first image of each batch while validating."""
+
+        def forward(self, images):
+            flat = super().forward(images)
+            return flat if self.training else torch.cat([flat[:1] * float("nan"), flat[1:]])
+
+    module = toy_module(network=torch.nn.Sequential(Undefined(), torch.nn.Linear(3 * 36, 2)))
+    history = History(tmp_path / "history.csv", "test", print_lines=False)
+    toy_trainer(tmp_path, history, epochs=1).fit(module, toy_data())
+    assert math.isnan(history.rows[0]["val_loss"]) and not math.isnan(history.rows[0]["train_loss"])
+
+
 def test_a_last_batch_of_one_image_is_used_and_trains_batch_normalisation(tmp_path):
     network = torch.nn.Sequential(
         torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.BatchNorm2d(4), torch.nn.Flatten(),
@@ -92,6 +107,9 @@ def test_dropout_depends_on_the_seed_and_the_epoch_alone(tmp_path):
     assert first[0] != first[3]
     torch.manual_seed(99)  # whatever happened before
     assert trained(tmp_path / "c")[1].masks == first
+    other = Watch()
+    toy_trainer(tmp_path, other).fit(toy_module(seed=1), toy_data())
+    assert len(other.masks) == len(first) and other.masks != first
 
 
 def test_the_recorded_rate_is_that_of_the_epochs_last_step(tmp_path):
@@ -111,6 +129,23 @@ def test_one_cycle_counts_optimiser_steps_not_batches(tmp_path):
     # Three batches an epoch make two steps: after the second batch and after the last.
     assert all(watch.rates[i] == watch.rates[i + 1] for i in (0, 3, 6))
     assert len(set(watch.rates)) == 6
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"limit_train_batches": 2},
+        {"limit_train_batches": 0.7},
+        {"accumulate_grad_batches": 2},
+        {"limit_train_batches": 1.0, "accumulate_grad_batches": 5},
+    ],
+    ids=str,
+)
+def test_one_cycle_knows_how_many_steps_there_will_be(tmp_path, arguments):
+    module, _, _ = trained(tmp_path, "scheduler=one_cycle", **arguments)
+    assert module.schedule.scheduler.total_steps == module.trainer.global_step + 1
+    assert module.schedule.scheduler.last_epoch == module.trainer.global_step
 
 
 @pytest.mark.parametrize(

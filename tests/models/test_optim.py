@@ -106,6 +106,12 @@ def test_plateau_watches_the_configured_loss(monitor):
     assert len(set(used)) == (4 if monitor == "train_loss" else 1)  # val_loss keeps falling here
 
 
+def test_plateaus_threshold_is_the_relative_improvement_that_counts():
+    falling = losses(1.0, 0.95, 0.9, 0.86)
+    assert len(set(rates(["scheduler.patience=0"], falling, 1))) == 1
+    assert len(set(rates(["scheduler.patience=0", "scheduler.threshold=0.2"], falling, 1))) == 3
+
+
 def test_the_articles_plateau_divides_by_ten_after_ten_idle_epochs():
     used = rates([], losses(*[1.0] * 14), 1)
     assert used[:12] == [0.001] * 12
