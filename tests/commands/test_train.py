@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 import torch
@@ -296,3 +297,35 @@ def test_two_jobs_of_a_sweep(command, small, tmp_path):
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+", job.directory.name) for job in jobs)
     assert jobs[0].split != jobs[1].split
     assert [job.metrics["n"] for job in jobs] == [4, 4]
+
+
+def test_what_is_left_out_is_told(command, small, images, tmp_path):
+    root = shutil.copytree(images, tmp_path / "data")
+    (root / "covid" / "bad.png").write_text("no image")
+    (root / "covid" / "notes.txt").write_text("no image at all")
+    (root / ".hidden.png").write_text("")
+    shutil.copy(next((root / "normal").glob("*.png")), root / "stray.png")
+    (root / "covid" / "loop").symlink_to(root, target_is_directory=True)
+    skip = ["data.on_bad_image=skip", "trainer.max_epochs=1", "logger=none"]
+    outcome = command("train", *small(tmp_path / "out", *skip, root=root))
+    assert outcome.status == 0, outcome.err
+    run = only_run(tmp_path / "out")
+    assert len(run.split) == COUNT
+    shown = outcome.out.splitlines()
+    assert "  left out, unreadable: 1 (listed in dataset.md)" in shown
+    assert f"  left out, in no class folder: 1 images directly in {root}" in shown
+    assert "  ignored: 2 files that are no images, 1 hidden ones" in shown  # notes.txt and the phantoms' own list
+    assert any(line.startswith("  links not followed") and line.endswith(": covid/loop") for line in shown)
+    study = (run.directory / "dataset.md").read_text()
+    assert "covid/bad.png" in study and "covid/loop" in study
+
+
+def test_without_one_defined_validation_loss_no_epoch_is_kept(command, small, tmp_path, monkeypatch):
+    from covidnet.models.module import XrayClassifier
+
+    monkeypatch.setattr(XrayClassifier, "validation_step", lambda self, batch, _: self.val_loss.update(float("nan")))
+    outcome = command("train", *small(tmp_path, "logger=none"))
+    assert outcome.status == 1
+    (line,) = outcome.lines
+    assert line.endswith("history.csv: no epoch has a validation loss that is a number. Try a lower optimizer.lr.")
+    assert [row["val_loss"] for row in only_run(tmp_path).rows] == ["nan", "nan"]
