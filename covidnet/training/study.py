@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from covidnet.data.datamodule import XrayDataModule
@@ -29,9 +30,10 @@ def save_study(directory: Path, dataset: XrayDataset, ignored: Sequence[str]) ->
 
 
 def save_batch(directory: Path, data: XrayDataModule, classes: Sequence[str]) -> Path:
-    """Write batch.png: the first training images as the first epoch sees them."""
+    """Write batch.png: training images of all classes, evenly picked, as the first epoch sees them."""
     part = data.part("train")
-    batch = part.__getitems__(range(min(BATCH_SHOWN, len(part))))
+    rows = np.linspace(0, len(part) - 1, min(BATCH_SHOWN, len(part))).round().astype(np.int64)
+    batch = part.__getitems__(rows.tolist())
     images = data.augmented(batch, epoch=0).expand(-1, 3, -1, -1)
     labels = [classes[index] for index in batch.labels.tolist()]
     file = directory / "batch.png"
