@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-import covidnet.commands.hooks  # noqa: F401 - makes the resolvers of conf/ known
+from covidnet.commands.hooks import tell_broken_sweep  # its import makes the resolvers of conf/ known
 from covidnet.console import report_error
 from covidnet.errors import ConfigError, CovidnetError
 
@@ -59,6 +59,8 @@ def run_command(command: Callable[[], object], config_dir: Path, config_name: st
         if text is None:
             raise
         return report_error(ConfigError(text))
+    finally:
+        tell_broken_sweep()
     return 0
 
 

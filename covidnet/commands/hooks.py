@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
@@ -17,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from covidnet.config.check import as_typed, without_hydra
 from covidnet.config.resolvers import register_config_resolvers
 from covidnet.config.schema import TrainConfig
-from covidnet.console import report_error
+from covidnet.console import report_error, say
 from covidnet.errors import ConfigError, CovidnetError
 from covidnet.runs.directories import reserve_directory
 from covidnet.runs.layout import RunLayout
@@ -58,6 +59,9 @@ def _refuse_sweep_keys(settings: TrainConfig) -> None:
 class Sweep(Callback):
     """Plans a sweep before its first job, and sums its runs up after the last."""
 
+    running: ClassVar[Path | None] = None
+    """The directory of this process's sweep, from its first job until its summary."""
+
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
         """Check all jobs, then name the sweep's directory for them, or take the one that is resumed."""
         from covidnet.sweeps import start
@@ -69,15 +73,29 @@ class Sweep(Callback):
             # Each job composes its configuration anew from these overrides, in whichever process.
             with read_write(config), open_dict(config):
                 config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(directory))}")
+            Sweep.running = directory
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the summary; a job that failed or never ran makes the exit status 1."""
         from covidnet.sweeps.report import report_sweep
 
+        Sweep.running = None
         with _ending_on_errors():
             complete = report_sweep(Path(config.hydra.sweep.dir))
         if not complete:
             raise SystemExit(1)
+
+
+def tell_broken_sweep() -> None:
+    """Where a sweep ended before its summary (Ctrl-C, a worker that was killed), say how to go on with it."""
+    directory, Sweep.running = Sweep.running, None
+    if directory is not None:
+        finished = sum(1 for _ in directory.glob("*/metrics.json"))
+        say(
+            f"the sweep was stopped with {finished} runs finished; go on with the same command and "
+            f"sweep.resume={shlex.quote(str(directory))}, or see what is there: "
+            f"python -m covidnet.sweeps {shlex.quote(str(directory))}"
+        )
 
 
 def register_resolvers() -> None:

@@ -17,7 +17,7 @@ from covidnet.config.schema import TrainConfig
 from covidnet.errors import CovidnetError
 from covidnet.runs.directories import discard_unused
 from covidnet.runs.layout import RunLayout
-from covidnet.sweeps.layout import SweepLayout
+from covidnet.sweeps.layout import SweepLayout, read_record
 from covidnet.training.resume import settings_of_resumed
 
 
@@ -56,12 +56,13 @@ def _train(settings: TrainConfig, layout: RunLayout, overrides: list[str], *, re
 
 
 def _train_job(config: DictConfig, layout: RunLayout, sweep: SweepLayout, overrides: list[str]) -> float | None:
-    from covidnet.sweeps.job import open_job, run_sweep_job
+    from covidnet.sweeps.job import SweepJob, run_sweep_job
 
     settings = check(config, TrainConfig)
-    job = open_job(
+    job = SweepJob(
         layout,
         sweep,
+        read_record(sweep),
         tuple(overrides),
         fail_fast=settings.sweep.fail_fast,
         quiet=settings.callbacks.progress == "auto",

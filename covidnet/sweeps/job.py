@@ -21,7 +21,7 @@ from covidnet.errors import CovidnetError
 from covidnet.files import write_json
 from covidnet.naming import short_value
 from covidnet.runs.layout import RunLayout
-from covidnet.sweeps.layout import SweepLayout, SweepRecord, read_record
+from covidnet.sweeps.layout import SweepLayout, SweepRecord
 from covidnet.sweeps.plan import swept_values
 from covidnet.training.history import best_row, read_history
 
@@ -158,8 +158,3 @@ def free_memory() -> None:
         torch.distributed.destroy_process_group()
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-
-
-def open_job(run: RunLayout, sweep_directory: SweepLayout, overrides: tuple[str, ...], **how: bool) -> SweepJob:
-    """The job that Hydra is about to run, with the record of its sweep."""
-    return SweepJob(run, sweep_directory, read_record(sweep_directory), overrides, **how)

@@ -162,6 +162,22 @@ def test_killed_in_the_middle_it_resumes_to_the_same_table(swept, small, tmp_pat
     assert len(list(tmp_path.glob("*_sweep*"))) == 1
 
 
+def test_stopped_by_the_user_it_says_how_to_go_on(small, tmp_path, command, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("covidnet.commands.train._train", interrupt)
+        outcome = command("train", "-m", *small(tmp_path, "random_state=1,2"))
+    sweep = only_sweep(tmp_path)
+    assert outcome.status == 130
+    assert f"stopped with 0 runs finished; go on with the same command and sweep.resume={sweep}" in outcome.out
+    assert not (sweep / "summary.csv").exists()
+    again = command("train", "-m", *small(tmp_path, "random_state=1,2", f"sweep.resume={sweep}"))
+    assert again.status == 0, again.err
+    assert "the sweep was stopped" not in again.out
+
+
 def test_a_finished_sweep_grows(swept, small, tmp_path):
     _, sweep = swept
     arguments = small(tmp_path, "random_state=1,2,3", OVER[1], f"sweep.resume={sweep}")
