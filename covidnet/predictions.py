@@ -14,16 +14,19 @@ from covidnet.errors import RunError
 from covidnet.files import read_csv, write_csv
 
 PROBABILITY_PREFIX = "prob_"
+OPTIONAL = ("patient", "source")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One row: an image, its split, its true class and one probability per class."""
+    """One row: an image, its split, its true class and one probability per class; its patient and source if known."""
 
     path: str
     split: str
     label: str
     probabilities: tuple[float, ...]
+    patient: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,20 +54,32 @@ class Predictions:
         """Indices of the most probable class, shape (N,); the first among equals."""
         return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
+    @property
+    def patients(self) -> tuple[str, ...] | None:
+        """Who is on each image, where any patient is known: an image without one is a patient of its own."""
+        if not any(row.patient for row in self.rows):
+            return None
+        return tuple(row.patient or f"\0{row.path}" for row in self.rows)
+
     def of_split(self, split: str) -> Predictions:
         """Only the rows of ``split``."""
         return Predictions(self.classes, tuple(row for row in self.rows if row.split == split))
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
-    """Write predictions.csv: path, split, label, prob_CLASS ..., predicted, correct. Floats keep every bit."""
+    """Write predictions.csv: path, split, label, prob_CLASS ..., predicted, correct. Floats keep every bit.
+
+    The columns patient and source follow where any row has one.
+    """
     header = ["path", "split", "label", *(PROBABILITY_PREFIX + name for name in predictions.classes)]
+    known = [name for name in OPTIONAL if any(getattr(row, name) for row in predictions.rows)]
     rows: list[Sequence[object]] = []
     for row, index in zip(predictions.rows, predictions.predicted, strict=True):
         name = predictions.classes[index]
         values = [repr(float(value)) for value in row.probabilities]
-        rows.append([row.path, row.split, row.label, *values, name, int(name == row.label)])
-    write_csv(path, [*header, "predicted", "correct"], rows)
+        more = [getattr(row, column) for column in known]
+        rows.append([row.path, row.split, row.label, *values, name, int(name == row.label), *more])
+    write_csv(path, [*header, "predicted", "correct", *known], rows)
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -93,4 +108,5 @@ def _parse(place: str, row: dict[str, str], classes: tuple[str, ...]) -> Predict
         raise RunError(f"{place}: probabilities {probabilities} are not all in [0, 1].")
     if row["label"] not in classes:
         raise RunError(f"{place}: label {row['label']!r} is none of {', '.join(classes)}.")
-    return Prediction(row["path"], row["split"], row["label"], probabilities)
+    more = {name: row.get(name, "") for name in OPTIONAL}
+    return Prediction(row["path"], row["split"], row["label"], probabilities, **more)

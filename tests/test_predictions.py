@@ -70,7 +70,7 @@ def test_no_rows(tmp_path):
 
 
 def test_columns_that_others_added_do_no_harm(tmp_path):
-    (tmp_path / "predictions.csv").write_text("patient,prob_b,prob_a,label,path,split\nx,0.25,0.75,a,1.png,test\n")
+    (tmp_path / "predictions.csv").write_text("reader,prob_b,prob_a,label,path,split\nx,0.25,0.75,a,1.png,test\n")
     assert read_predictions(tmp_path / "predictions.csv") == Predictions(
         ("b", "a"), (row("1.png", "test", "a", (0.25, 0.75)),)
     )
@@ -108,3 +108,15 @@ def test_malformed_tables_are_refused_with_the_line(tmp_path, text, message):
 def test_a_missing_table(tmp_path):
     with pytest.raises(RunError, match=r"predictions\.csv: missing\. .*evaluate\.py run=RUN_DIR"):
         read_predictions(tmp_path / "predictions.csv")
+
+
+def test_patients_and_sources_are_columns_where_any_is_known(tmp_path):
+    rows = (Prediction("a", "test", "x", (0.5, 0.5), "p1", "here"), Prediction("b", "test", "y", (0.25, 0.75)))
+    predictions = Predictions(("x", "y"), rows)
+    write_predictions(predictions, tmp_path / "predictions.csv")
+    assert read_predictions(tmp_path / "predictions.csv") == predictions
+    assert predictions.patients == ("p1", "\0b")
+    unknown = Predictions(("x", "y"), rows[1:])
+    write_predictions(unknown, tmp_path / "unknown.csv")
+    assert "patient" not in (tmp_path / "unknown.csv").read_text()
+    assert unknown.patients is None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler
 
+from covidnet.data.attributes import NO_ATTRIBUTES, Attributes
 from covidnet.data.pixels import PixelSource
 from covidnet.errors import DataError
 
@@ -29,15 +30,26 @@ class Batch(NamedTuple):
     """Shape (B,), int64."""
     rows: Tensor
     """Shape (B,), int64: position within the part (train, val or test)."""
+    weights: Tensor | None = None
+    """Shape (B,), float32: of each image in the loss, where the data source gives weights."""
+    positions: Tensor | None = None
+    """Shape (B, 2), float32: x and y in [0, 1] of each patch in its image, where the data source gives them."""
 
 
 class PartDataset(Dataset[Batch]):
     """One part of the split. It is asked for whole batches, so that pixels are gathered in one copy."""
 
-    def __init__(self, pixels: PixelSource, positions: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        pixels: PixelSource,
+        positions: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        attributes: Attributes = NO_ATTRIBUTES,
+    ) -> None:
         self.pixels = pixels
         self.positions = positions
         self.labels = labels[positions]
+        self.attributes = attributes
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -49,8 +61,11 @@ class PartDataset(Dataset[Batch]):
             DataError: A streamed image can no longer be read.
         """
         chosen = np.asarray(rows, dtype=np.int64)
-        images = torch.from_numpy(self.pixels.fetch(self.positions[chosen]))
-        return Batch(images, torch.from_numpy(self.labels[chosen]), torch.from_numpy(chosen))
+        positions = self.positions[chosen]
+        images = torch.from_numpy(self.pixels.fetch(positions))
+        known = self.attributes._asdict().items()
+        more = {name: torch.from_numpy(values[positions]) for name, values in known if values is not None}
+        return Batch(images, torch.from_numpy(self.labels[chosen]), torch.from_numpy(chosen), **more)
 
 
 class _ErrorsAsValues(Dataset[Any]):

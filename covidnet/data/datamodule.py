@@ -11,6 +11,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from covidnet.data.attributes import NO_ATTRIBUTES, Attributes
 from covidnet.data.augment import Augmentation, epoch_draws, epoch_noise_seeds
 from covidnet.data.batches import Batch, PartDataset, finish_images, make_loader, to_float
 from covidnet.data.pixels import PixelSource
@@ -40,6 +41,7 @@ class XrayDataModule(LightningDataModule):
         num_workers: int = 0,
         normalize: str = "none",
         channels_last: bool = True,
+        attributes: Attributes = NO_ATTRIBUTES,
     ) -> None:
         super().__init__()
         self.pixels = pixels
@@ -51,11 +53,12 @@ class XrayDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.normalize = normalize
         self.channels_last = channels_last
+        self.attributes = attributes
         self._drawn: tuple[int, tuple[NDArray[np.float32], NDArray[np.int64]]] | None = None
 
     def part(self, name: str) -> PartDataset:
         """The dataset of ``train``, ``val``, ``test`` or ``all``."""
-        return PartDataset(self.pixels, self.split.positions(name), self.labels)
+        return PartDataset(self.pixels, self.split.positions(name), self.labels, self.attributes)
 
     def part_loader(self, name: str) -> DataLoader[Batch]:
         """All images of a part, in order, on this process."""

@@ -47,7 +47,7 @@ class XrayDataset:
         names = split.names()
         pairs = zip(self.records, self.infos, strict=True)
         return [
-            SplitRow(record.path, record.label, names[position], info.sha256)
+            SplitRow(record.path, record.label, names[position], info.sha256, record.patient, record.source)
             for position, (record, info) in enumerate(pairs)
         ]
 

@@ -18,10 +18,31 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".
 
 @dataclass(frozen=True, order=True)
 class Record:
-    """One image: its path relative to the data root (posix separators) and its class name."""
+    """One image and what the data source says of it; what it does not say is empty.
+
+    Attributes:
+        path: Relative to the data root, with posix separators; absolute where a table says so.
+        label: Class name.
+        patient: Who is on the image: all images of one patient stay on one side of a split.
+        source: Where the image comes from: a hospital, a device, a data set.
+        split: The part that the source puts the image into: train, val or test.
+        view: Projection, such as PA, AP or L.
+        age: In years, as the source writes it.
+        sex: As the source writes it.
+        weight: Of the image in the training loss; at least 0.
+        position: Of a patch in its image, x and y in [0, 1] from the upper left corner.
+    """
 
     path: str
     label: str
+    patient: str = ""
+    source: str = ""
+    split: str = ""
+    view: str = ""
+    age: str = ""
+    sex: str = ""
+    weight: float = 1.0
+    position: tuple[float, float] | None = None
 
 
 @dataclass

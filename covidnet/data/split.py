@@ -17,6 +17,8 @@ from covidnet.files import read_csv, write_csv
 
 PARTS = ("train", "val", "test")
 COLUMNS = ("path", "label", "split", "sha256")
+OPTIONAL = ("patient", "source")
+"""Further columns of split.csv, where the data source knows them."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class SplitRow:
     label: str
     split: str
     sha256: str
+    patient: str = ""
+    source: str = ""
 
 
 def stratified_split(
@@ -126,7 +130,8 @@ def _listed(counts: Counter[str]) -> str:
 
 def write_split(path: Path, rows: Sequence[SplitRow]) -> None:
     """Write split.csv."""
-    write_csv(path, COLUMNS, [(row.path, row.label, row.split, row.sha256) for row in rows])
+    columns = [*COLUMNS, *(name for name in OPTIONAL if any(getattr(row, name) for row in rows))]
+    write_csv(path, columns, [[getattr(row, name) for name in columns] for row in rows])
 
 
 def read_split(path: Path) -> list[SplitRow]:
@@ -136,11 +141,11 @@ def read_split(path: Path) -> list[SplitRow]:
         RunError: The file is missing or is not such a table; the message names the line.
     """
     header, lines = read_csv(path, "Expected a run directory that train.py wrote.")
-    if tuple(header) != COLUMNS:
+    if tuple(header[: len(COLUMNS)]) != COLUMNS or not set(header[len(COLUMNS) :]) <= set(OPTIONAL):
         raise RunError(f"{path}: found the columns {', '.join(header)}; expected {', '.join(COLUMNS)}.")
     rows = []
     for number, values in lines:
-        row = SplitRow(*values)
+        row = SplitRow(**dict(zip(header, values, strict=True)))
         if row.split not in PARTS:
             raise RunError(f"{path}, line {number}: split {row.split!r} is none of {', '.join(PARTS)}.")
         if not re.fullmatch("[0-9a-f]{64}", row.sha256):

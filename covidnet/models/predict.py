@@ -65,5 +65,5 @@ def predict(
             probabilities = network(prepared.images).cpu().double().softmax(dim=1)
             for row, values in zip(batch.rows.tolist(), probabilities.tolist(), strict=True):
                 record = records[positions[row]]
-                rows.append(Prediction(record.path, part, record.label, tuple(values)))
+                rows.append(Prediction(record.path, part, record.label, tuple(values), record.patient, record.source))
     return Predictions(tuple(classes), tuple(rows))

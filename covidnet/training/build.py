@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from covidnet.config.schema import TrainConfig
 from covidnet.console import console
+from covidnet.data.attributes import attributes_of
 from covidnet.data.augment import Augmentation
 from covidnet.data.changes import describe_changes, list_changes
 from covidnet.data.datamodule import XrayDataModule
@@ -68,6 +69,7 @@ def build_datamodule(settings: TrainConfig, dataset: XrayDataset, split: Split) 
         num_workers=settings.data.num_workers,
         normalize=settings.data.normalize,
         channels_last=settings.compute.channels_last,
+        attributes=attributes_of(dataset.records),
     )
 
 

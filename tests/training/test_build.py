@@ -7,6 +7,7 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from toy import toy_data, toy_module, toy_settings
 
 from covidnet.compute import quiet_libraries
+from covidnet.data.records import Record
 from covidnet.data.split import Split, SplitRow, write_split
 from covidnet.errors import ConfigError, DataError
 from covidnet.runs.layout import RunLayout
@@ -28,7 +29,7 @@ class FakeDataset:
     """What the builders ask of an `XrayDataset`."""
 
     def __init__(self, count=20):
-        self.records = [type("Record", (), {"label": "ab"[i % 2]})() for i in range(count)]
+        self.records = [Record(f"{i:02d}.png", "ab"[i % 2]) for i in range(count)]
         self.classes = ["a", "b"]
         self.class_indices = np.arange(count) % 2
         self.pixels = None
