@@ -20,7 +20,8 @@ def rows_of(images):
         label = file.parent.name
         rows.append(
             {
-                "patientid": f"{label}-{number // 2}", "offset": number % 2, "sex": "FM"[number % 2], "age": 40 + number,
+                "patientid": f"{label}-{number // 2}", "offset": number % 2, "sex": "FM"[number % 2],
+                "age": 40 + number,
                 "finding": FINDINGS[label], "view": ("PA", "AP", "AP Supine")[number % 3], "modality": "X-ray",
                 "location": ("Hospital A, Italy", "Hospital B, Spain")[number // 2 % 2], "folder": "images",
                 "filename": file.name, "clinical_notes": 'fever, "dry" cough\nover two lines',

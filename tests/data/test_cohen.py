@@ -1,7 +1,5 @@
-
 import pytest
 from cohen import write_cohen
-
 
 from covidnet.data.cohen import Choice, scan_cohen
 from covidnet.errors import DataError
@@ -48,7 +46,10 @@ def test_findings_are_a_hierarchy_whose_deepest_level_decides(images, tmp_path, 
 
 def test_the_first_releases_wrote_lists(images, tmp_path):
     folder = write_cohen(images, tmp_path / "d", changed("Pneumonia/Viral/COVID-19", "COVID-19, ARDS"))
-    assert scan_cohen(folder, choice(findings={"covid": "COVID-19", "n": "No Finding"})).counts == {"covid": 10, "n": 10}
+    assert scan_cohen(folder, choice(findings={"covid": "COVID-19", "n": "No Finding"})).counts == {
+        "covid": 10,
+        "n": 10,
+    }
 
 
 def test_an_image_of_two_classes_is_refused(images, tmp_path):
@@ -60,7 +61,10 @@ def test_an_image_of_two_classes_is_refused(images, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"findings": {"covid": "COVID19"}}, r"data.findings.covid: no image has the finding COVID19. Did you mean COVID-19"),
+        (
+            {"findings": {"covid": "COVID19"}},
+            r"findings.covid: no image has the finding COVID19. Did you mean COVID-19",
+        ),
         ({"views": ["PA", "Lat"]}, r"data.views: no image has the view Lat.*Found: .*AP Supine"),
         ({"modality": "Xray"}, r"data.modality: no image has the modality Xray. Did you mean X-ray"),
         ({"source_column": "city"}, r"the columns city are missing"),
@@ -80,7 +84,7 @@ def test_a_missing_file_is_told_with_its_line(images, tmp_path):
 
 
 def test_another_folder_is_told(tmp_path):
-    with pytest.raises(DataError, match="metadata.csv is not there"):
+    with pytest.raises(DataError, match=r"metadata\.csv is not there"):
         scan_cohen(tmp_path, choice())
     (tmp_path / "metadata.csv").write_text("path,label\na,b\n")
     with pytest.raises(DataError, match=r"columns patientid, finding, view.*For other tables use data=csv"):

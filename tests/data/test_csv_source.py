@@ -46,7 +46,10 @@ def test_classes_choose_and_join_labels(scan):
     ("classes", "message"),
     [
         ({"x": "viral", "y": ["bacterial", "viral"]}, "label viral is in the classes x and y"),
-        ({"x": "virall"}, r"data.classes.x: no image has the label virall. Did you mean viral\? Found: bacterial, viral"),
+        (
+            {"x": "virall"},
+            r"classes.x: no image has the label virall. Did you mean viral\? Found: bacterial",
+        ),
     ],
 )
 def test_unknown_and_ambiguous_labels_are_refused(scan, classes, message):

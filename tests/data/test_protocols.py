@@ -154,7 +154,10 @@ def test_the_tables_own_split_is_taken():
         (given(["train"] * 4 + ["holdout"]), r"1 images have no part of the split, such as 4.png \(holdout\)"),
         (given(["train"] * 4), "puts no image into test"),
         (given(["train", "test", "train", "test"]), "no training image shows v"),
-        ([Record(f"{i}.png", "uv"[i % 2], "p", split=["train", "test"][i // 2]) for i in range(4)], "1 patients are in more"),
+        (
+            [Record(f"{i}.png", "uv"[i % 2], "p", split=["train", "test"][i // 2]) for i in range(4)],
+            "1 patients are in more",
+        ),
     ],
 )
 def test_a_split_that_cannot_be_used_is_refused(records, message):
@@ -168,7 +171,11 @@ def test_a_split_that_cannot_be_used_is_refused(records, message):
         (["protocol=patient"], make([""] * 8, ["u", "v"] * 4), "no image's patient is known.*data.patients=names"),
         (["protocol=source"], make([""] * 8, ["u", "v"] * 4), "found 0 sources and 8 images without one"),
         (["protocol=source"], make([""] * 8, ["u", "v"] * 4, ["a", "b"] * 4), "only the source a has images of u"),
-        (["protocol=source", "fold=2"], make([""] * 8, ["u", "v"] * 4, ["a", "a", "b", "b"] * 2), "the sources are 0 a, 1 b"),
+        (
+            ["protocol=source", "fold=2"],
+            make([""] * 8, ["u", "v"] * 4, ["a", "a", "b", "b"] * 2),
+            "the sources are 0 a, 1 b",
+        ),
         (["protocol=kfold"], make([""] * 8, ["u", "v"] * 4), "class u, v has fewer images than folds"),
         (["protocol=kfold"], make(["p", "q"] * 20, ["u", "v"] * 20), "fewer patients than folds"),
         (["protocol=patient"], make(["p", "q"] * 20, ["u", "v"] * 20), "cannot divide 40 images of 2 patients"),

@@ -43,15 +43,6 @@ def save(directory, predictions, split="test", protocol="article", history=HISTO
     dataset = Shown([row.path for row in predictions.rows])
     kept = Protocol.of(protocol, "test" if protocol == "article" else "val")
     figures = save_results(directory, predictions, split, dataset, positive, kept, history, extra)
-        directory,
-        predictions,
-        split,
-        dataset,
-        positive,
-        Protocol.of(protocol, "test" if protocol == "article" else "val"),
-        history,
-        extra,
-    )
     return json.loads((directory / "metrics.json").read_text()), figures, dataset
 
 
