@@ -408,3 +408,9 @@ class EvaluateConfig(Section):
     bins: Annotated[int, Field(ge=2, le=100)] | None
     bootstrap: Annotated[int, Field(ge=200, le=100_000)] | None
     prevalence: OpenFraction | None
+
+    @model_validator(mode="after")
+    def _one_operating_point(self) -> EvaluateConfig:
+        if self.at_sensitivity is not None and self.at_specificity is not None:
+            raise ValueError("at_sensitivity and at_specificity: expected one of them, the other null")
+        return self

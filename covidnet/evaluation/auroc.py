@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from covidnet.evaluation.bootstrap import Floats
 from covidnet.evaluation.delong import delong
 from covidnet.evaluation.limits import ROUNDING, Limits, cautious, hoeffding_limits, unanimous_limits
-from covidnet.evaluation.resampling import Floats
 
 Indices = NDArray[np.int64]
 

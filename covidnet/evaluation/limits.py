@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from covidnet.evaluation.resampling import Floats
+from covidnet.evaluation.bootstrap import Floats
 
 ROUNDING = 1e-12
 UNANIMOUS = "exact, from {units} {noun} that agree"

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from covidnet.errors import ConfigError
+from covidnet.evaluation.bootstrap import RESAMPLES, Resamples
 from covidnet.evaluation.calibration import BINS
 from covidnet.evaluation.operating_point import predictive_values
 from covidnet.evaluation.probabilities import ProbabilityScores
 from covidnet.evaluation.rates import Rate, rate_statistics, rates_to_json
-from covidnet.evaluation.resampling import RESAMPLES, Resamples
 from covidnet.naming import did_you_mean
 from covidnet.predictions import Predictions
 

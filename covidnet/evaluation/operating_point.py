@@ -87,21 +87,6 @@ def _note(scores: Floats, value: float, needed: int, count: int, kind: str, targ
     return None
 
 
-def rates_at(scores: Floats, positive: Bools, threshold: float, level: float) -> tuple[Interval, Interval]:
-    """Sensitivity and specificity at a threshold, with exact intervals.
-
-    Args:
-        scores: Probabilities of the positive class, shape (N,).
-        positive: Which images are of it, shape (N,).
-        threshold: From which an image is called positive.
-        level: Confidence level.
-    """
-    called = scores >= threshold
-    sensitivity = exact_interval(int((called & positive).sum()), int(positive.sum()), level)
-    specificity = exact_interval(int((~called & ~positive).sum()), int((~positive).sum()), level)
-    return sensitivity, specificity
-
-
 def predictive_values(sensitivity: Interval, specificity: Interval, prevalence: float) -> dict[str, object]:
     """What a positive and a negative answer are worth where ``prevalence`` of the people have the disease.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from covidnet.evaluation.auroc import PAIRS, delong_limits, disjoint_pairs, ranked_classes
+from covidnet.evaluation.bootstrap import Floats, Resamples, Statistic
 from covidnet.evaluation.calibration import (
     brier_losses,
     calibration_scores,
@@ -16,7 +17,6 @@ from covidnet.evaluation.calibration import (
 )
 from covidnet.evaluation.limits import ROUNDING, Limits, expanded_limits, resampled_limits
 from covidnet.evaluation.ranking import Ranking
-from covidnet.evaluation.resampling import Floats, Resamples, Statistic
 from covidnet.predictions import Predictions
 
 

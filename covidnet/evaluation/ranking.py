@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from covidnet.evaluation.resampling import Floats
+from covidnet.evaluation.bootstrap import Floats
 
 NEARLY = 1e-9
 """A rounding error must not take away the step that lies on the grid."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from covidnet.evaluation.bootstrap import Floats, Resamples, Statistic
 from covidnet.evaluation.intervals import Interval, exact_interval
 from covidnet.evaluation.limits import resampled_limits
-from covidnet.evaluation.resampling import Floats, Resamples, Statistic
 
 Bools = NDArray[np.bool_]
 
@@ -59,7 +59,7 @@ def rates_to_json(
         interval = rate.exact(level)
         found[name] = {**interval.to_json(), "by_patient": None}
         if patients is not None and interval.value is not None:
-            count = len({patients[position] for position in np.flatnonzero(rate.among)})
+            count = len({patients[int(position)] for position in np.flatnonzero(rate.among)})
             limits = resampled_limits(interval.value, resampled[name], count, level, resamples.method)
             found[name]["by_patient"] = {**limits.to_json(level), "patients": count}
     return found

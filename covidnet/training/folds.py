@@ -113,6 +113,7 @@ def _pool(settings: TrainConfig, layout: RunLayout, images: Images, runs: Sequen
         Protocol.of(settings.protocol, "val"),
         [],
         extra,
+        settings.evaluation,
     )
     for line in summarize(layout.metrics):
         say(line)
