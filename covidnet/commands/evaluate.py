@@ -72,6 +72,7 @@ def _with_table(settings: TrainConfig, layout: RunLayout) -> TrainConfig:
 
 def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout) -> None:
     """Score each fold, then all of them together."""
+    from covidnet.evaluation.fold_choices import FoldChoices
     from covidnet.evaluation.folds import Fold, pool_folds, summarize_folds
     from covidnet.predictions import read_predictions
     from covidnet.reporting.results import Protocol, save_results, summarize
@@ -89,8 +90,8 @@ def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout
     extra = {"run": str(layout.directory), "checkpoint": asked.checkpoint, "folds": summarize_folds(folds)}
     protocol = Protocol.of(settings.protocol, "val")
     positive = settings.data.positive_class
-    options = settings.evaluation
-    save_results(target.directory, pool_folds(folds), "test", dataset, positive, protocol, [], extra, options)
+    choice = FoldChoices(settings.evaluation, folds)
+    save_results(target.directory, pool_folds(folds), "test", dataset, positive, protocol, [], extra, choice=choice)
     for line in summarize(target.metrics):
         say(line)
     say(f"results: {target.directory}")

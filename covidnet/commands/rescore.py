@@ -15,6 +15,9 @@ from covidnet.runs.layout import RunLayout
 
 KEYS = ("at_sensitivity", "at_specificity", "calibrate", "bins", "bootstrap", "prevalence")
 
+WRITTEN = "validation.csv"
+"""Predictions of the validation images, beside those that are scored, where the run itself has none of a checkpoint."""
+
 
 def with_evaluation(settings: TrainConfig, asked: EvaluateConfig) -> TrainConfig:
     """The run's settings, with what the command line says of the evaluation."""
@@ -65,6 +68,8 @@ def rescore(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout) -> 
     parts = {shown, EXTERNAL} if shown == "test" else {shown}
     rows = Predictions(table.classes, tuple(row for row in table.rows if row.split in parts))
     directory = layout.directory / "evaluation" / asked.split
+    for name in ("test_images.png", WRITTEN):
+        (directory / name).unlink(missing_ok=True)  # of an earlier evaluation, perhaps of another checkpoint
     extra: dict[str, Any] = {"run": str(layout.directory), "checkpoint": asked.checkpoint, "predicted_anew": False}
     save_results(
         directory,
@@ -95,6 +100,6 @@ def written_validation(predictions: Predictions, directory: Path) -> Predictions
     """Validation rows that the run did not store, from the file that they are stored in now."""
     from covidnet.predictions import write_predictions
 
-    path = directory / "validation.csv"
+    path = directory / WRITTEN
     write_predictions(predictions, path)
     return read_predictions(path)

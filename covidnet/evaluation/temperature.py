@@ -15,6 +15,9 @@ Indices = NDArray[np.int64]
 BOUNDS = (0.01, 100.0)
 """Temperatures that are looked at; softmax in float32 gives logits whose temperature lies well within."""
 
+NEAR = 1e-3
+CHANCE = "the probabilities say hardly more than chance"
+
 SMALLEST = float(np.finfo(np.float32).tiny)
 """Taken for a probability of 0, whose logarithm does not exist."""
 
@@ -62,8 +65,7 @@ def fit_temperature(probabilities: Floats, truth: Indices, level: float = 0.95) 
         reason = f"all {n} validation images are classified rightly, so that any sharper probability fits them better"
         return Temperature(None, None, None, n, reason)
     if own.mean() <= logits.mean():
-        reason = f"on the {n} validation images the probabilities say no more than chance"
-        return Temperature(None, None, None, n, reason)
+        return Temperature(None, None, None, n, f"on the {n} validation images {CHANCE}")
     return _fit(logits, own, level)
 
 
@@ -79,6 +81,8 @@ def _fit(logits: Floats, own: Floats, level: float) -> Temperature:
     bounds = np.log(BOUNDS)
     best = minimize_scalar(loss, bounds=tuple(bounds), method="bounded", options={"xatol": 1e-8})
     n = len(own)
+    if bounds[1] - best.x < NEAR:
+        return Temperature(None, None, None, n, f"on the {n} validation images {CHANCE}")
     # Wilks: twice the fall of the log-likelihood is about chi-squared with one degree of freedom.
     allowed = best.fun + float(chi2.ppf(level, df=1)) / (2 * n)
     low, high = (

@@ -139,10 +139,11 @@ def _note(metrics: Mapping[str, Any]) -> str:
 
 def _temperature(metrics: Mapping[str, Any]) -> str:
     calibration = metrics["calibration"]
-    if calibration["temperature"] is None:
-        return f"No temperature: {calibration['reason']}."
     after = calibration["after"]
-    scores = f": error {after['ece']:.3f}, Brier score {after['brier']:.3f}" if after else ""
+    if after is None:
+        return f"No temperature: {calibration['reason']}."
+    own = calibration["per_fold"]
+    name = "Each fold's own temperature" if own else f"Temperature {calibration['temperature']:.2f}"
     warning = f" ({calibration['warning']})" if calibration["warning"] else ""
     fitted_on = f"{calibration['n_fitted']} {calibration['fitted_on']} images{warning}"
-    return f"Temperature {calibration['temperature']:.2f} from {fitted_on}{scores}."
+    return f"{name} from {fitted_on}: error {after['ece']:.3f}, Brier score {after['brier']:.3f}."

@@ -99,8 +99,9 @@ def _points(axes: Axes, metrics: Mapping[str, Any]) -> None:
     """Where the model's own answer and the operating point lie, with exact intervals in both directions."""
     _point(axes, metrics, "o", style.INK, "most probable class")
     chosen = metrics.get("operating_point")
-    if chosen is not None and chosen["threshold"] is not None:
-        _point(axes, chosen, "D", style.CLASS_COLORS[5], f"probability from {chosen['threshold']:.3g} on")
+    if chosen is not None and chosen["sensitivity"] is not None:
+        start = "each fold's own threshold" if chosen["threshold"] is None else f"{chosen['threshold']:.3g}"
+        _point(axes, chosen, "D", style.CLASS_COLORS[5], f"probability from {start} on")
 
 
 def _point(axes: Axes, rates: Mapping[str, Any], marker: str, color: Any, label: str) -> None:

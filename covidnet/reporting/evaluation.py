@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from covidnet.console import RESEARCH_ONLY
-from covidnet.evaluation.assessment import Choice
 from covidnet.evaluation.calibration import confidence, reliability_curve
+from covidnet.evaluation.choice import Decider
 from covidnet.evaluation.metrics import LEVEL
 from covidnet.figures.calibration import calibration_figure
 from covidnet.figures.roc import roc_figure
@@ -19,7 +19,7 @@ CALIBRATION = "calibration.json"
 
 
 def evaluation_figures(
-    scored: Predictions, choice: Choice, metrics: Mapping[str, Any], suffix: str = ""
+    scored: Predictions, choice: Decider, metrics: Mapping[str, Any], suffix: str = ""
 ) -> dict[str, Figure]:
     """calibration.png and roc.png, by file name.
 
@@ -38,7 +38,7 @@ def evaluation_figures(
     }
 
 
-def calibration_to_json(scored: Predictions, choice: Choice, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def calibration_to_json(scored: Predictions, choice: Decider, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The content of calibration.json: the temperature for later predictions, and the reliability curves."""
     curves = {"before": _reliability(scored, choice)}
     after = choice.calibrated(scored)
@@ -47,9 +47,7 @@ def calibration_to_json(scored: Predictions, choice: Choice, metrics: Mapping[st
     described = metrics["calibration"]
     return {
         "method": "temperature scaling: softmax(log(probabilities) / temperature)",
-        **{key: described[key] for key in ("temperature", "temperature_interval", "applied", "fitted_on", "n_fitted")},
-        "reason": described["reason"],
-        "warning": described["warning"],
+        **{key: value for key, value in described.items() if key not in {"before", "after"}},
         "classes": list(scored.classes),
         "positive_class": choice.positive_class,
         "operating_point": metrics["operating_point"],
@@ -58,7 +56,7 @@ def calibration_to_json(scored: Predictions, choice: Choice, metrics: Mapping[st
     }
 
 
-def _reliability(predictions: Predictions, choice: Choice) -> dict[str, list[dict[str, object]]]:
+def _reliability(predictions: Predictions, choice: Decider) -> dict[str, list[dict[str, object]]]:
     """The curves of the predicted class's probability and of the positive class's."""
     if not len(predictions):
         return {"confidence": [], "positive_class": []}
@@ -80,10 +78,10 @@ def probability_lines(metrics: Mapping[str, Any]) -> list[str]:
         lines.append(f"  AUROC {auroc_text(metrics)}")
     calibration = metrics.get("calibration")
     if calibration is not None and calibration["before"]["ece"] is not None:
-        lines.append(_calibration_line(metrics, calibration))
+        lines += _calibration_lines(metrics, calibration)
     point = metrics.get("operating_point")
     if point is not None:
-        lines += _operating_point_lines(point)
+        lines += operating_point_lines(point)
     values = (point or metrics).get("predictive_values")
     if values is not None:
         lines.append(_predictive_line(values))
@@ -97,30 +95,45 @@ def auroc_text(metrics: Mapping[str, Any]) -> str:
     return value if limits is None else f"{value} [{limits['low']:.3f}, {limits['high']:.3f}] ({limits['method']})"
 
 
-def _calibration_line(metrics: Mapping[str, Any], calibration: Mapping[str, Any]) -> str:
+def _calibration_lines(metrics: Mapping[str, Any], calibration: Mapping[str, Any]) -> list[str]:
     before, after = calibration["before"], calibration["after"]
-    chance = metrics["ece_if_calibrated"]
-    line = f"  calibration error {before['ece']:.3f}, Brier score {before['brier']:.3f}"
-    if not calibration["applied"]:
-        line += f" (calibrated, so few images give an error of {chance['mean']:.3f})"
+    usual = metrics["ece_if_calibrated"]
+    lines = [
+        f"  calibration error {before['ece']:.3f} (chance alone gives a calibrated model up to {usual['high']:.3f}), "
+        f"Brier score {before['brier']:.3f}"
+    ]
     if after is None:
-        return f"{line}; no temperature: {calibration['reason']}"
-    state = "applied" if calibration["applied"] else "not applied"
-    fitted = f"fitted on {calibration['n_fitted']} {calibration['fitted_on']} images, {state}"
-    scores = f"error {after['ece']:.3f}, Brier score {after['brier']:.3f}"
-    warning = f" ({calibration['warning']})" if calibration["warning"] else ""
-    return f"{line}; temperature {calibration['temperature']:.2f}, {fitted}: {scores}{warning}"
+        return [*lines, f"    no temperature: {calibration['reason']}"]
+    state = "applied to all that follows from probabilities" if calibration["applied"] else "not applied"
+    fitted = f"fitted on {calibration['n_fitted']} {calibration['fitted_on']} images"
+    scores = f"calibration error {after['ece']:.3f}, Brier score {after['brier']:.3f}"
+    lines.append(f"    {_temperatures(calibration)}, {fitted}, gives {scores}; {state}")
+    return lines + ([f"    {calibration['warning']}"] if calibration["warning"] else [])
 
 
-def _operating_point_lines(point: Mapping[str, Any]) -> list[str]:
+def _temperatures(calibration: Mapping[str, Any]) -> str:
+    if calibration["per_fold"] is None:
+        return f"temperature {calibration['temperature']:.2f}"
+    return f"each fold's own temperature ({_span(calibration['per_fold'])})"
+
+
+def _span(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{min(known):.2f} to {max(known):.2f}"
+
+
+def operating_point_lines(point: Mapping[str, Any]) -> list[str]:
+    """The threshold, what it was chosen for, and what it gives."""
     ((measure, value),) = point["target"].items()
     target = f"{measure} of at least {value:g}"
-    if point["threshold"] is None:
+    if point["sensitivity"] is None:
         return [f"  no operating point for a {target}: {point['reason']}"]
     chosen = point["chosen_on"]
     reached = f"{chosen[measure]['successes']} of {chosen[measure]['n']} on {chosen['split']}"
+    own = point["per_fold"]
+    threshold = f"each fold's own ({_span(own)})" if own is not None else f"{point['threshold']:.3g}"
     lines = [
-        f"  {point['positive_class']} from probability {point['threshold']:.3g} on, for a {target} ({reached}): "
+        f"  {point['positive_class']} from a probability of {threshold} on, for a {target} ({reached}): "
         f"sensitivity {_rate(point['sensitivity'])}, specificity {_rate(point['specificity'])}"
     ]
     return lines + [f"    {point[key]}" for key in ("note", "warning") if point[key]]
@@ -128,12 +141,12 @@ def _operating_point_lines(point: Mapping[str, Any]) -> list[str]:
 
 def _predictive_line(values: Mapping[str, Any]) -> str:
     return (
-        f"  at a prevalence of {values['prevalence']:g}: positive predictive value {_rate(values['ppv'])}, "
-        f"negative {_rate(values['npv'])}"
+        f"  at a prevalence of {values['prevalence']:g}: positive predictive value {_rate(values['ppv'], '.3f')}, "
+        f"negative {_rate(values['npv'], '.3f')}"
     )
 
 
-def _rate(rate: Mapping[str, Any]) -> str:
+def _rate(rate: Mapping[str, Any], form: str = ".2f") -> str:
     if rate["value"] is None:
         return "undefined"
-    return f"{rate['value']:.3g} [{rate['low']:.3g}, {rate['high']:.3g}]"
+    return f"{rate['value']:{form}} [{rate['low']:{form}}, {rate['high']:{form}}]"

@@ -14,7 +14,8 @@ from covidnet.config.schema import EvaluationConfig
 from covidnet.console import RESEARCH_ONLY
 from covidnet.data.dataset import XrayDataset
 from covidnet.data.external import PART as EXTERNAL
-from covidnet.evaluation.assessment import Choice, assess, choose
+from covidnet.evaluation.assessment import assess
+from covidnet.evaluation.choice import Decider, choose
 from covidnet.evaluation.external import accuracy_drop
 from covidnet.evaluation.metrics import classification_report_text
 from covidnet.figures.predictions import confusion_figure, test_images_figure
@@ -27,6 +28,7 @@ from covidnet.reporting.evaluation import (
     auroc_text,
     calibration_to_json,
     evaluation_figures,
+    operating_point_lines,
     probability_lines,
 )
 from covidnet.runs.layout import RunLayout
@@ -69,6 +71,7 @@ def save_results(
     extra: Mapping[str, Any],
     evaluation: EvaluationConfig | None = None,
     validation: Predictions | None = None,
+    choice: Decider | None = None,
 ) -> list[Path]:
     """Write predictions.csv, then everything that follows from it; metrics.json comes last.
 
@@ -83,6 +86,7 @@ def save_results(
         extra: Further entries of metrics.json; with a history, its ``epoch_kept``.
         evaluation: What is to be computed; None takes the defaults.
         validation: Rows that temperature and operating point are chosen on, where they are not in ``predictions``.
+        choice: What was chosen on validation images already, for runs over folds; ``validation`` is not looked at then.
 
     Returns:
         The figures' files.
@@ -92,8 +96,9 @@ def save_results(
     table = read_predictions(layout.predictions)
     external = table.of_split(EXTERNAL)
     scored = table.without_split(EXTERNAL) if split == "all" else table.of_split(split)
-    validation = table.of_split(protocol.validation) if validation is None else validation
-    choice = choose(validation, positive_class, evaluation or EvaluationConfig())
+    if choice is None:
+        validation = table.of_split(protocol.validation) if validation is None else validation
+        choice = choose(validation, positive_class, evaluation or EvaluationConfig())
     metrics: dict[str, Any] = {
         "split": split,
         "protocol": protocol.to_json(split),
@@ -119,7 +124,7 @@ def save_results(
     return [directory / name for name in figures]
 
 
-def _external_metrics(scored: Predictions, external: Predictions, choice: Choice) -> dict[str, Any]:
+def _external_metrics(scored: Predictions, external: Predictions, choice: Decider) -> dict[str, Any]:
     return {
         "external": {
             **assess(external, choice),
@@ -178,6 +183,8 @@ def _external_lines(external: Mapping[str, Any], folds: Mapping[str, Any] | None
         lines.append(f"  drop from internal to external {drop['value']:+.2f} [{drop['low']:+.2f}, {drop['high']:+.2f}]")
     if external.get("auroc") is not None:
         lines.append(f"  external AUROC {auroc_text(external)}")
+    if external.get("operating_point") is not None:
+        lines += [f"  external: {line.strip()}" for line in operating_point_lines(external["operating_point"])]
     return lines
 
 
