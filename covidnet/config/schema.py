@@ -297,6 +297,23 @@ class AuditConfig(Section):
     fail_on: Literal["blocker", "warning", "never"]
 
 
+class EvaluationConfig(Section):
+    """What is computed from predictions; see conf/train.yaml. The defaults are for runs made before it existed."""
+
+    at_sensitivity: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    at_specificity: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    calibrate: Literal["none", "temperature"] = "none"
+    bins: Annotated[int, Field(ge=2, le=100)] = 10
+    bootstrap: Annotated[int, Field(ge=200, le=100_000)] = 2000
+    prevalence: OpenFraction | None = None
+
+    @model_validator(mode="after")
+    def _one_operating_point(self) -> EvaluationConfig:
+        if self.at_sensitivity is not None and self.at_specificity is not None:
+            raise ValueError("at_sensitivity and at_specificity: expected one of them, the other null")
+        return self
+
+
 class ProtocolKeys(Section):
     """Who trains, who chooses the epoch, who is tested; see conf/train.yaml."""
 
@@ -354,6 +371,7 @@ class TrainConfig(ProtocolKeys):
     sweep: SweepConfig
     compute: ComputeConfig
     audit: AuditConfig
+    evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")
     def _whole_runs_are_pruned(self) -> TrainConfig:
@@ -383,3 +401,16 @@ class EvaluateConfig(Section):
     allow_changed_data: bool
     batch_size: PositiveInt | None
     device: Name
+    predict: Literal["auto", "always", "never"]
+    at_sensitivity: Annotated[float, Field(gt=0.0, le=1.0)] | None
+    at_specificity: Annotated[float, Field(gt=0.0, le=1.0)] | None
+    calibrate: Literal["none", "temperature"] | None
+    bins: Annotated[int, Field(ge=2, le=100)] | None
+    bootstrap: Annotated[int, Field(ge=200, le=100_000)] | None
+    prevalence: OpenFraction | None
+
+    @model_validator(mode="after")
+    def _one_operating_point(self) -> EvaluateConfig:
+        if self.at_sensitivity is not None and self.at_specificity is not None:
+            raise ValueError("at_sensitivity and at_specificity: expected one of them, the other null")
+        return self

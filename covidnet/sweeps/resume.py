@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from covidnet.config.check import check
 from covidnet.config.schema import AnyData, TrainConfig
 from covidnet.data.changes import describe_changes, list_changes
 from covidnet.data.sources import table_of
@@ -67,8 +68,10 @@ def _compare_fixed(layout: SweepLayout, record: SweepRecord, plan: Plan) -> None
 
 
 def _compare_settings(layout: SweepLayout, run: RunLayout, settings: TrainConfig) -> None:
-    stored = OmegaConf.to_container(OmegaConf.load(run.config), resolve=True)
-    before, now = dict(_flat(stored)), dict(_flat(settings.model_dump()))
+    stored = OmegaConf.load(run.config)
+    assert isinstance(stored, DictConfig)
+    # Typed, so that a run made before a key existed has that key's default.
+    before, now = (dict(_flat(one.model_dump())) for one in (check(stored, TrainConfig), settings))
     differing = [
         f"{key}: {before.get(key)!r} then, {now.get(key)!r} now"
         for key in sorted(before.keys() | now.keys())

@@ -268,7 +268,15 @@ def _finish(
         **({"pruned": pruned} if pruned else {}),
     }
     figures = save_results(
-        layout.directory, predictions, "test", dataset, settings.data.positive_class, protocol, rows, seconds
+        layout.directory,
+        predictions,
+        "test",
+        dataset,
+        settings.data.positive_class,
+        protocol,
+        rows,
+        seconds,
+        settings.evaluation,
     )
     if logger is not None:
         boards.add_results(logger, settings, overrides, layout.metrics, figures)
