@@ -1,0 +1,231 @@
+"""The files of a run, or of an evaluation of it, read back; what is absent or damaged is left out of its page."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+
+from covidnet.config.schema import EvaluationConfig
+from covidnet.data.external import PART as EXTERNAL
+from covidnet.data.split import SplitRow, read_split
+from covidnet.errors import CovidnetError, RunError
+from covidnet.evaluation.temperature import scaled
+from covidnet.predictions import Predictions, read_predictions
+from covidnet.report.thumbnails import Thumbnails, read_thumbnails
+from covidnet.runs.layout import RunLayout, read_overrides
+from covidnet.training.history import Row, read_history
+
+Json = dict[str, Any]
+Value = TypeVar("Value")
+
+
+@dataclass
+class RunFiles:
+    """What a directory with a metrics.json says.
+
+    Attributes:
+        layout: The directory itself: a run, or RUN/evaluation/SPLIT.
+        run: The run that it belongs to.
+        metrics: metrics.json.
+        table: predictions.csv, all rows.
+        notes: Files that could not be read, in words.
+    """
+
+    layout: RunLayout
+    run: RunLayout
+    metrics: Json
+    table: Predictions
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def directory(self) -> Path:
+        """Where the page goes."""
+        return self.layout.directory
+
+    @property
+    def is_evaluation(self) -> bool:
+        """Whether this is an evaluation and not the run."""
+        return self.layout != self.run
+
+    @property
+    def split_name(self) -> str:
+        """The part that the metrics describe; ``all`` for every part."""
+        return str(self.metrics.get("split", "test"))
+
+    @cached_property
+    def scored(self) -> Predictions:
+        """The rows that the metrics describe, as the model gave them."""
+        if self.split_name == "all":
+            return self.table.without_split(EXTERNAL)
+        return self.table.of_split(self.split_name)
+
+    @cached_property
+    def external(self) -> Predictions:
+        """The rows of the external test set; may be empty."""
+        return self.table.of_split(EXTERNAL)
+
+    @cached_property
+    def positive(self) -> str:
+        """The positive class."""
+        name = self.metrics.get("positive_class")
+        return str(name) if name in self.table.classes else self.table.classes[0]
+
+    def used(self, predictions: Predictions) -> Predictions:
+        """The rows with the probabilities that the metrics were computed from: calibrated, where that was asked for."""
+        calibration = self.metrics.get("calibration") or {}
+        if not calibration.get("applied") or not len(predictions):
+            return predictions
+        return self.calibrated(predictions) or predictions
+
+    def calibrated(self, predictions: Predictions) -> Predictions | None:
+        """The rows after temperature scaling; None where there is no temperature."""
+        calibration = self.metrics.get("calibration") or {}
+        if not len(predictions):
+            return None
+        if calibration.get("temperature") is not None:
+            return scaled(predictions, float(calibration["temperature"]))
+        return self._calibrated_by_fold(predictions) if calibration.get("per_fold") else None
+
+    def _calibrated_by_fold(self, predictions: Predictions) -> Predictions | None:
+        from covidnet.evaluation.fold_choices import FoldChoices
+        from covidnet.evaluation.folds import Fold
+
+        def read() -> Predictions | None:
+            place = self.directory.relative_to(self.run.directory)
+            folds = [RunLayout(fold / place) for fold in self.run.folds]
+            found = [Fold.read(one.metrics, read_predictions(one.predictions), run / "split.csv")
+                     for one, run in zip(folds, self.run.folds, strict=True)]  # fmt: skip
+            return FoldChoices(EvaluationConfig(calibrate="temperature"), found).calibrated(predictions)
+
+        return self._tolerant("the folds' predictions", read)
+
+    @cached_property
+    def history(self) -> list[Row]:
+        """history.csv; empty for a run over folds."""
+        return self._tolerant("history.csv", lambda: read_history(self.run.history)) or []
+
+    @cached_property
+    def split(self) -> list[SplitRow]:
+        """split.csv; that of the first fold for a run over folds, whose parts then mean nothing."""
+        file = self.run.split if self.run.split.is_file() else self._first_fold / "split.csv"
+        return (self._tolerant("split.csv", lambda: read_split(file)) or []) if file.is_file() else []
+
+    @cached_property
+    def parts(self) -> Counter[str]:
+        """Number of images in each part; empty for a run over folds."""
+        return Counter(row.split for row in self.split) if self.run.split.is_file() else Counter()
+
+    @property
+    def _first_fold(self) -> Path:
+        return self.run.folds[0] if self.run.folds else self.run.directory
+
+    @cached_property
+    def audit(self) -> Json | None:
+        """audit.json; that of the first fold for a run over folds, with which the data were audited."""
+        return self.json("audit.json", self.run.directory, self._first_fold)
+
+    @property
+    def audit_directory(self) -> Path:
+        """Where the audit's figures lie."""
+        own = self.run.directory
+        return own if (own / "audit.json").is_file() else self._first_fold
+
+    @cached_property
+    def study(self) -> Json | None:
+        """dataset.json."""
+        return self.json("dataset.json", self.run.directory, self._first_fold)
+
+    @cached_property
+    def environment(self) -> Json:
+        """environment.json; empty where there is none."""
+        return self.json("environment.json", self.run.directory) or {}
+
+    @cached_property
+    def device(self) -> str | None:
+        """What the run was computed on; the folds know it where the run itself does not."""
+        own = self.json("environment.json", self._first_fold) or self.environment
+        return own.get("device")
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """.hydra/config.yaml as plain values; empty where there is none."""
+
+        def read() -> Any:
+            return OmegaConf.to_container(OmegaConf.load(self.run.config), resolve=False)
+
+        found = self._tolerant("config.yaml", read) if self.run.config.is_file() else None
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def overrides(self) -> list[str]:
+        """What was given on the command line."""
+        return self._tolerant("overrides.yaml", lambda: read_overrides(self.run)) or []
+
+    @cached_property
+    def saliency(self) -> Json | None:
+        """saliency.json."""
+        return self.json("saliency.json", self.directory)
+
+    @cached_property
+    def thumbnails(self) -> Thumbnails:
+        """Small pictures by part and path, of the directory itself and of its run."""
+        found: Thumbnails = {}
+        for directory in (self.run.directory, self.directory):
+            found |= self._tolerant("thumbnails.npz", lambda where=directory: read_thumbnails(where)) or {}  # type: ignore[misc]
+        return found
+
+    def json(self, name: str, *directories: Path) -> Json | None:
+        """The object in the first of these files that is there."""
+        file = next((where / name for where in directories if (where / name).is_file()), None)
+        if file is None:
+            return None
+        content = self._tolerant(name, lambda: json.loads(file.read_text(encoding="utf-8")))
+        if content is None or isinstance(content, dict):
+            return content
+        self.notes.append(f"{name} is no object")
+        return None
+
+    def _tolerant(self, name: str, read: Callable[[], Value]) -> Value | None:
+        try:
+            return read()
+        except (CovidnetError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self.notes.append(f"{name} could not be read: {' '.join(str(error).split())}")
+            return None
+        except Exception as error:  # YAML and numpy raise nearly anything on a damaged file
+            self.notes.append(f"{name} could not be read: {type(error).__name__}")
+            return None
+
+
+def read_run(directory: Path) -> RunFiles:
+    """The files of a finished run or evaluation.
+
+    Raises:
+        RunError: It has no metrics.json or predictions.csv, or they are damaged.
+    """
+    layout = RunLayout(directory.resolve())
+    if not layout.metrics.is_file():
+        raise RunError(
+            f"{directory}: no finished run, {layout.metrics.name} is missing. Give the directory that train.py or "
+            "evaluate.py printed, or that of a sweep."
+        )
+    try:
+        metrics = json.loads(layout.metrics.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{layout.metrics}: not readable as JSON ({error}).") from error
+    if not isinstance(metrics, dict) or not isinstance(metrics.get("accuracy"), dict):
+        raise RunError(f"{layout.metrics}: not the metrics that train.py writes. Score it again with evaluate.py.")
+    return RunFiles(layout, _run_of(layout), metrics, read_predictions(layout.predictions))
+
+
+def _run_of(layout: RunLayout) -> RunLayout:
+    """The run itself, for RUN/evaluation/SPLIT."""
+    folder = layout.directory.parent
+    above = RunLayout(folder.parent)
+    return above if folder.name == "evaluation" and above.config.is_file() else layout
