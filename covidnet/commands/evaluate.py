@@ -33,6 +33,7 @@ def evaluate(config: DictConfig) -> None:
     asked = check(config, EvaluateConfig)
     layout, stored = open_run(asked.run)
     settings = with_evaluation(_with_external(check(stored, TrainConfig), asked), asked)
+    settings = _with_report(settings, asked)
     prepare_process(settings.compute)
     if layout.folds:
         _score_folds(asked, settings, layout)
@@ -62,6 +63,12 @@ def _with_external(settings: TrainConfig, asked: EvaluateConfig) -> TrainConfig:
     return settings.model_copy(update={"data": settings.data.model_copy(update=changes)})
 
 
+def _with_report(settings: TrainConfig, asked: EvaluateConfig) -> TrainConfig:
+    if asked.report is None:
+        return settings
+    return settings.model_copy(update={"report": settings.report.model_copy(update={"enabled": asked.report})})
+
+
 def _with_table(settings: TrainConfig, layout: RunLayout) -> TrainConfig:
     """The table where the run found it, whatever the present directory is."""
     table = recorded_table(layout)
@@ -76,6 +83,7 @@ def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout
     from covidnet.evaluation.folds import Fold, pool_folds, summarize_folds
     from covidnet.predictions import read_predictions
     from covidnet.reporting.results import Protocol, save_results, summarize
+    from covidnet.training.page import show_results
 
     if asked.split != "test":
         raise ConfigError(f"split={asked.split}: of a run over folds only the test images can be pooled; give one fold")
@@ -95,6 +103,7 @@ def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout
     for line in summarize(target.metrics):
         say(line)
     say(f"results: {target.directory}")
+    show_results(settings.report, target.directory, "test", dataset)
     if asked.checkpoint == "best" and dataset is not None:
         say(_compare(layout.predictions, target.predictions))
 
@@ -111,6 +120,7 @@ def score(
     from covidnet.reporting.results import Protocol, save_results, summarize
     from covidnet.training.build import build_datamodule
     from covidnet.training.external import predict_external
+    from covidnet.training.page import show_results
 
     started = time.perf_counter()
     if settings.compute.num_threads is not None:
@@ -160,6 +170,7 @@ def score(
     for line in summarize(directory / "metrics.json"):
         say(line)
     say(f"results: {directory} ({time.perf_counter() - started:.1f} s)")
+    show_results(settings.report, directory, shown, dataset, external)
     if asked.checkpoint == "best":
         say(_compare(layout.predictions, directory / "predictions.csv"))
     return dataset

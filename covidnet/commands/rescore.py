@@ -61,6 +61,7 @@ def validation_part(layout: RunLayout) -> str:
 def rescore(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout) -> None:
     """Write RUN/evaluation/SPLIT from the run's predictions.csv, with the settings' evaluation."""
     from covidnet.reporting.results import Protocol, save_results, summarize
+    from covidnet.training.page import show_results
 
     table = read_predictions(layout.predictions)
     protocol = Protocol.of(settings.protocol, validation_part(layout))
@@ -86,6 +87,7 @@ def rescore(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout) -> 
     for line in summarize(directory / "metrics.json"):
         say(line)
     say(f"results: {directory}, from {layout.predictions} as it is (predict=always asks the model again)")
+    show_results(settings.report, directory, shown)
 
 
 def stored_validation(asked: EvaluateConfig, layout: RunLayout, part: str) -> Predictions | None:

@@ -314,6 +314,13 @@ class EvaluationConfig(Section):
         return self
 
 
+class ReportConfig(Section):
+    """The page of a run; see conf/train.yaml. The defaults are for runs made before it existed."""
+
+    enabled: bool = True
+    images: Annotated[int, Field(ge=0, le=2000)] = 200
+
+
 class ProtocolKeys(Section):
     """Who trains, who chooses the epoch, who is tested; see conf/train.yaml."""
 
@@ -372,6 +379,7 @@ class TrainConfig(ProtocolKeys):
     compute: ComputeConfig
     audit: AuditConfig
     evaluation: EvaluationConfig = EvaluationConfig()
+    report: ReportConfig = ReportConfig()
 
     @model_validator(mode="after")
     def _whole_runs_are_pruned(self) -> TrainConfig:
@@ -401,6 +409,7 @@ class EvaluateConfig(Section):
     allow_changed_data: bool
     batch_size: PositiveInt | None
     device: Name
+    report: bool | None
     predict: Literal["auto", "always", "never"]
     at_sensitivity: Annotated[float, Field(gt=0.0, le=1.0)] | None
     at_specificity: Annotated[float, Field(gt=0.0, le=1.0)] | None

@@ -42,29 +42,33 @@ class PairedScores:
 
 
 @style.styled
-def points_figure(rows: Sequence[Row], score: str, interval: str) -> Figure:
+def points_figure(rows: Sequence[Row], score: str, interval: str, *, width: float = 9.5, titled: bool = True) -> Figure:
     """Each run as a point, each configuration's mean as a bar with its interval.
 
     Args:
         rows: Configurations in their order; at most `MOST_ROWS` are drawn, those with the highest means.
         score: The score's name.
         interval: What the interval is, in words.
+        width: In inches.
+        titled: Whether the figure says itself what it shows: with a title, and what points and lines are.
     """
     shown = list(rows)
     if len(shown) > MOST_ROWS:
         best = sorted(range(len(shown)), key=lambda index: -shown[index].mean)[:MOST_ROWS]
         shown = [shown[index] for index in sorted(best)]
     lines = max((row.label.count("\n") for row in shown), default=0)
-    height = 1.8 + (0.55 + 0.12 * lines) * len(shown)
-    figure = Figure(figsize=(9.5, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
+    height = (1.8 if titled else 1.3) + (0.55 + 0.12 * lines) * len(shown)
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
     axes = figure.subplots()
     for position, row in enumerate(shown):
         _draw_row(axes, position, row)
     axes.set_yticks(range(len(shown)), [_short_lines(row.label, 36) for row in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.grid(axis="x")
-    axes.set_xlabel(f"{score}\npoints: runs; bar: mean; line: {interval}")
-    figure.suptitle(_counted_title(score, len(shown), len(rows)), x=0.01, ha="left", fontsize=13, fontweight="bold")
+    axes.set_xlabel(f"{score}\npoints: runs; bar: mean; line: {interval}" if titled else score)
+    if titled:
+        title = _counted_title(score, len(shown), len(rows))
+        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
 
 
@@ -90,15 +94,17 @@ def _draw_row(axes: Axes, position: int, row: Row) -> None:
 
 
 @style.styled
-def pairs_figure(pairs: Sequence[PairedScores], score: str, lower_is_better: bool = False) -> Figure:
+def pairs_figure(
+    pairs: Sequence[PairedScores], score: str, lower_is_better: bool = False, *, titled: bool = True
+) -> Figure:
     """Lines between the two scores of each pair of runs; better in green, worse in red, level in grey.
 
-    At most `MOST_PAIRS` panels are drawn, the first ones.
+    At most `MOST_PAIRS` panels are drawn, the first ones; ``titled`` gives the figure a title of its own.
     """
     shown = list(pairs)[:MOST_PAIRS]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
-    size = (max(6.4, 4.3 * columns), 1.0 + 4.3 * rows)
+    size = (max(6.4, 4.3 * columns), 1.0 + 4.3 * rows) if titled else (4.5 * columns, 4.1 * rows)
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     low = min(value for pair in shown for both in pair.scores for value in both)
@@ -113,7 +119,8 @@ def pairs_figure(pairs: Sequence[PairedScores], score: str, lower_is_better: boo
     title = f"Paired runs: {score} on the same split and seed"
     if len(pairs) > len(shown):
         title += f" (the first {len(shown)} of {len(pairs)} pairs)"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    if titled:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
 
 

@@ -21,14 +21,27 @@ def main() -> int:
     parser.add_argument("directory", type=Path, metavar="DIRECTORY")
     parser.add_argument("--images", type=int, default=200, help="test images with pictures at most (default 200)")
     arguments = parser.parse_args()
-    from covidnet.report.run_page import make_run_page
-
     try:
-        page = make_run_page(arguments.directory, arguments.images)
+        page = _make_page(arguments.directory, arguments.images)
     except CovidnetError as error:
         return report_error(error)
     say(f"page: {page}")
     return 0
+
+
+def _make_page(directory: Path, images: int) -> Path:
+    """A directory without metrics.json that holds sweep.json or runs is a sweep's."""
+    if not (directory / "metrics.json").is_file() and _holds_runs(directory):
+        from covidnet.sweeps.page import remake_sweep_page
+
+        return remake_sweep_page(directory)
+    from covidnet.report.run_page import make_run_page
+
+    return make_run_page(directory, images)
+
+
+def _holds_runs(directory: Path) -> bool:
+    return (directory / "sweep.json").is_file() or any(directory.glob("*/.hydra/overrides.yaml"))
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def _altered(one: Mapping[str, Any]) -> CueView:
 
 
 def _figures(directory: Path) -> list[tuple[str, str, int, int]]:
-    found = []
+    found: list[tuple[str, str, int, int]] = []
     for name, described in FIGURES.items():
         embedded = embed_figure(directory / name)
         if embedded is not None and len(found) < MOST_FIGURES:

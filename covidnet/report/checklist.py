@@ -13,7 +13,6 @@ from covidnet.report.source import RunFiles
 OPEN = "**open**"
 
 
-
 def make_checklist(files: RunFiles) -> str:
     """The whole file."""
     claim, tripod = make_answers(files)
@@ -21,9 +20,9 @@ def make_checklist(files: RunFiles) -> str:
     lines = [
         "# Reporting checklists",
         "",
-        f"{answered} of {len(CLAIM) + len(TRIPOD_AI)} items are answered from this run's files, as far as those say; the "
-        "others are for the authors of a study. The words of the items are ours and short: the published checklists are "
-        "the authority, and a study is reported by them.",
+        f"{answered} of {len(CLAIM) + len(TRIPOD_AI)} items are answered from this run's files, as far as those say; "
+        "the others are for the authors of a study. The words of the items are ours, and short: the published "
+        "checklists are the authority, and a study is reported by them.",
         "",
         RESEARCH_ONLY,
         "",
@@ -44,5 +43,8 @@ def make_checklist(files: RunFiles) -> str:
 
 
 def _table(items: Mapping[str, str], answers: Mapping[str, str]) -> list[str]:
-    rows = [[number, escape(words), escape(answers[number]) if number in answers else OPEN] for number, words in items.items()]
+    rows = [
+        [number, escape(words), escape(answers[number]) if number in answers else OPEN]
+        for number, words in items.items()
+    ]
     return table(["item", "about", "answer"], rows)

@@ -74,7 +74,7 @@ def _class_table(files: RunFiles, classes: Sequence[str], study: Mapping[str, Ma
 
 def _size(one: Mapping[str, Any]) -> str:
     sides = [(one.get(side) or {}).get("median") for side in ("width", "height")]
-    return NONE if None in sides else " × ".join(number(side, 0) for side in sides)
+    return NONE if None in sides else "×".join(number(side, 0) for side in sides)
 
 
 def _shares(counts: object) -> str:
@@ -86,9 +86,9 @@ def _shares(counts: object) -> str:
 
 def _source_table(files: RunFiles, classes: Sequence[str]) -> Table | None:
     """Images by source and class: a class from a source of its own is told by the source."""
-    rows = [*files.split, *files.external.rows]
-    counts = Counter((row.source, row.label) for row in rows if row.source)
-    totals = Counter(row.source for row in rows if row.source)
+    pairs = [(row.source, row.label) for row in files.split] + [(row.source, row.label) for row in files.external.rows]
+    counts = Counter(pair for pair in pairs if pair[0])
+    totals = Counter(source for source, _ in pairs if source)
     if not totals:
         return None
     listed = [name for name, _ in totals.most_common(MOST_SOURCES)]

@@ -54,6 +54,7 @@ class Hero:
     baseline: float | None
     baseline_text: str
     callouts: list[Callout]
+    external: str = ""
 
 
 def make_hero(files: RunFiles) -> Hero:
@@ -73,7 +74,20 @@ def make_hero(files: RunFiles) -> Hero:
         baseline=share,
         baseline_text=f"Always answering {name} (the tick) would give {share:.2f}." if share is not None else "",
         callouts=[_protocol(files), audit_callout(files.audit), Callout("plain", "Research only", RESEARCH_ONLY)],
+        external=_external(files),
     )
+
+
+def _external(files: RunFiles) -> str:
+    """The accuracy on images from elsewhere, and how much lower it is."""
+    metrics = files.metrics.get("external")
+    accuracy = metrics.get("accuracy") if isinstance(metrics, dict) else None
+    if not isinstance(metrics, dict) or not isinstance(accuracy, dict):
+        return ""
+    drop = metrics.get("accuracy_drop") or {}
+    text = f"{number(accuracy.get('value'))} {interval(accuracy)} on {accuracy.get('n'):,} external images"
+    lower = f"; a drop of {drop['value']:.2f} {interval(drop)}".rstrip() if (drop.get("value") or 0) > 0 else ""
+    return f"{text}{lower}."
 
 
 def question(classes: tuple[str, ...], positive: str) -> str:
@@ -96,7 +110,9 @@ def _sentences(files: RunFiles) -> list[str]:
     data = files.environment.get("data") or {}
     source = folder_name(data.get("table") or data.get("root"))
     learnt = f"{counted(parts['train'], 'image')}" if parts["train"] else counted(int(data.get("images") or 0), "image")
-    begin = {"imagenet": " with ImageNet weights", "none": " from random weights"}.get(str(weights), " from other weights")
+    begin = {"imagenet": " with ImageNet weights", "none": " from random weights"}.get(
+        str(weights), " from other weights"
+    )
     text = f"{backbone}{begin if weights else ''}" if backbone else "A network"
     folds = files.metrics.get("folds")
     if folds:

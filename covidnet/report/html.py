@@ -1,4 +1,4 @@
-"""From values to one self-contained page: templates that escape, and a policy that refuses all that is not in the page."""
+"""From values to one self-contained page: templates that escape, and a policy that refuses what is not in it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ from markupsafe import Markup
 from covidnet.figures.svg import Plot
 
 TEMPLATES = Path(__file__).parent / "templates"
+ASSETS = Path(__file__).parent / "assets"
+
+STYLES = ("colours", "page", "tools", "screens", "print")
+SCRIPTS = ("tools", "intervals", "threshold", "images", "runs")
+"""Parts of the page's script, which is one function: names of one part are known to the next."""
+START = "[theme, printing, copying, contents, slider, images, sortable].forEach(function (start) { start(); });"
 
 
 def render(template: str, **values: Any) -> str:
@@ -23,7 +29,7 @@ def render(template: str, **values: Any) -> str:
     Raises:
         jinja2.UndefinedError: The template asks for what is not there.
     """
-    style, early, script = (_asset(name) for name in ("page.css", "theme.js", "page.js"))
+    style, early, script = _style(), _asset("theme.js"), _script()
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -34,8 +40,16 @@ def render(template: str, **values: Any) -> str:
             "form-action 'none'",
         )
     )
-    return _environment().get_template(template).render(
-        policy=policy, style=Markup(style), early=Markup(early), script=Markup(script), **values  # noqa: S704
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            policy=policy,
+            style=Markup(style),  # noqa: S704 - our own files
+            early=Markup(early),  # noqa: S704
+            script=Markup(script),  # noqa: S704
+            **values,
+        )
     )
 
 
@@ -76,8 +90,19 @@ def _as_json(value: Any) -> Markup:
 
 
 @cache
+def _style() -> str:
+    return "\n".join(_asset(f"{name}.css") for name in STYLES)
+
+
+@cache
+def _script() -> str:
+    parts = "\n\n".join(_asset(f"{name}.js") for name in SCRIPTS)
+    return f'(function () {{\n"use strict";\n{parts}\n\n{START}\n}})();'
+
+
+@cache
 def _asset(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8").strip()
+    return (ASSETS / name).read_text(encoding="utf-8").strip()
 
 
 def _hash(text: str) -> str:

@@ -11,7 +11,8 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
 
 def escape(text: object) -> str:
     """``text`` on one line, to be read as it is; names of strangers may hold markup, line breaks and other bytes."""
-    return SPECIAL.sub(r"\\\1", _one_line(str(text)))
+    escaped = SPECIAL.sub(r"\\\1", _one_line(str(text)))
+    return escaped.replace("://", ":\\/\\/")  # no address becomes a link
 
 
 def code(text: object) -> str:

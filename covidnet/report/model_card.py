@@ -114,12 +114,13 @@ def _use(files: RunFiles) -> list[str]:
     return [
         "## Intended use",
         "",
-        f"Research on how such classifiers are trained and tested, and on what their scores are worth. Classes: {classes}.",
+        "Research on how such classifiers are trained and tested, and on what their scores are worth. "
+        f"Classes: {classes}.",
         "",
         "## Out of scope",
         "",
-        "Diagnosis, triage, screening, or any other decision about a person. No part of this was tested for that; it is "
-        "no medical device.",
+        "Diagnosis, triage, screening, or any other decision about a person. Nothing here was tested for that; it is no "
+        "medical device.",
         "",
     ]
 
@@ -130,8 +131,8 @@ def _data(files: RunFiles) -> list[str]:
     lines = [
         "## Training data",
         "",
-        f"{code(_dataset(files))}. Where these images come from, under which licence, and how their labels were made, the "
-        "run's files do not say.",
+        f"{code(_dataset(files))}. Where these images come from, under which licence, and how their labels were made, "
+        "the run's files do not say.",
         "",
         *table([escape(name) for name in data.classes.header], rows),
         "",

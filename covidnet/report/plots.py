@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from covidnet.data.study import printable
-from covidnet.evaluation.calibration import ReliabilityBin, confidence, reliability_curve
+from covidnet.evaluation.calibration import BINS, ReliabilityBin, confidence, reliability_curve
 from covidnet.evaluation.curves import Curves, curves
 from covidnet.figures.panels import (
     history_panel,
@@ -23,6 +23,7 @@ from covidnet.report.source import RunFiles
 from covidnet.report.words import interval, number
 
 LEVEL = 0.95
+MOST_BINS = 100
 RESAMPLES = 2000
 WORK = 4_000_000
 """Resamples times images at most, so that the bands of a large test set take no longer than those of a small one."""
@@ -72,8 +73,8 @@ def _history_plots(files: RunFiles) -> dict[str, Plot]:
     for quantity, label in (("loss", "cross-entropy loss"), ("acc", "accuracy")):
         figure = history_panel(rows, quantity, label, held_out, kept)
         text = (
-            f"{label.capitalize()} over {len(rows)} epochs; at the end {_finite(last[f'train_{quantity}'])} on training "
-            f"and {_finite(last[f'val_{quantity}'])} on {held_out} images."
+            f"{label.capitalize()} over {len(rows)} epochs; at the end {_finite(last[f'train_{quantity}'])} on "
+            f"training and {_finite(last[f'val_{quantity}'])} on {held_out} images."
         )
         plots[f"history_{quantity}"] = to_plot(figure, f"history-{quantity}", text)
     return plots
@@ -113,16 +114,15 @@ def _curve_plots(files: RunFiles, used: Predictions, metrics: dict[str, Any], su
 def _reliability_plots(files: RunFiles, scored: Predictions, suffix: str) -> dict[str, Plot]:
     if not len(scored) or len(scored.classes) < 2:
         return {}
-    bins = int(((files.config.get("evaluation") or {}).get("bins")) or 10)
+    stored = ((files.json("calibration.json", files.directory) or {}).get("reliability") or {}).get("bins")
+    bins = stored if isinstance(stored, int) and 0 < stored <= MOST_BINS else BINS
     tables = [("as the model gives it", scored)]
     after = files.calibrated(scored)
     if after is not None:
         tables.append(("after temperature scaling", after))
     index, name = scored.classes.index(files.positive), printable(files.positive)
     certain = [(label, reliability_curve(*confidence(t.probabilities, t.truth), bins, LEVEL)) for label, t in tables]
-    own = [
-        (label, reliability_curve(t.probabilities[:, index], t.truth == index, bins, LEVEL)) for label, t in tables
-    ]
+    own = [(label, reliability_curve(t.probabilities[:, index], t.truth == index, bins, LEVEL)) for label, t in tables]
     identifier = suffix.replace("_", "-")
     return {
         f"confidence{suffix}": to_plot(

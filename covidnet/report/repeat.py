@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-
 from typing import Any
 from urllib.parse import quote
 
@@ -70,7 +69,9 @@ def make_repeat(files: RunFiles) -> RepeatSection:
     return RepeatSection(
         commands=_commands(files),
         environment=[(name, str(value)) for name, value in _facts(files, environment, data) if value],
-        packages=[(str(name), str(version)) for name, version in packages.items()] if isinstance(packages, dict) else [],
+        packages=[(str(name), str(version)) for name, version in packages.items()]
+        if isinstance(packages, dict)
+        else [],
         files=[(to_link(name), name, meaning) for name, meaning in FILES.items() if _is_there(files, name)],
     )
 
@@ -160,5 +161,3 @@ def _mean(found: object) -> tuple[str, str]:
         return "", ""
     limits = f"[{number(found['low'], 3)}, {number(found['high'], 3)}]" if found.get("low") is not None else ""
     return f"{number(found['mean'], 3)} {limits}".strip(), str(found.get("method") or "")
-
-

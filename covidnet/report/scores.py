@@ -47,7 +47,7 @@ class ScoreTable:
 
 def make_scores(files: RunFiles) -> ScoreTable:
     """The scores of metrics.json, as far as they are there."""
-    sets = [files.metrics]
+    sets: list[Json] = [files.metrics]
     names = [f"{'out-of-fold' if files.metrics.get('folds') else files.split_name} (n = {files.metrics.get('n')})"]
     external = files.metrics.get("external")
     if isinstance(external, dict):

@@ -101,4 +101,3 @@ def _is_picture(pixels: NDArray[np.generic]) -> bool:
     shape = pixels.shape
     small = len(shape) >= 2 and 0 < shape[0] <= SIDE and 0 < shape[1] <= SIDE
     return pixels.dtype == np.uint8 and small and (len(shape) == 2 or shape[2:] == (3,))
-

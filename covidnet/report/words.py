@@ -58,8 +58,13 @@ def folder_name(path: object) -> str:
     return printable(parts[-1]) if parts else ""
 
 
-def probability(value: float) -> str:
-    """A probability whose distance from 0 and 1 can be read: ``0.42``, ``0.0013``, ``0.99983``, ``> 0.99999``."""
+def probability(value: float, short: bool = False) -> str:
+    """A probability whose distance from 0 and 1 can be read: ``0.42``, ``0.0013``, ``0.99983``, ``1 − 2.3e-08``.
+
+    Args:
+        value: In [0, 1].
+        short: What is nearer to 1 than 0.00001 is written ``> 0.99999``.
+    """
     if 0.01 <= value <= 0.99:
         return f"{value:.2f}"
     if value < 0.01:
@@ -67,7 +72,9 @@ def probability(value: float) -> str:
     rest = 1.0 - value
     if rest <= 0:
         return "1"
-    return f"{value:.{_digits(rest)}f}" if rest > 1e-5 else "> 0.99999"
+    if rest > 1e-5:
+        return f"{value:.{_digits(rest)}f}"
+    return "> 0.99999" if short else f"1 \N{MINUS SIGN} {rest:.1e}"
 
 
 def _digits(rest: float) -> int:

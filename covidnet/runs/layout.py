@@ -64,6 +64,11 @@ class RunLayout:
         return self.directory / "metrics.json"
 
     @property
+    def page(self) -> Path:
+        """The page that shows the results."""
+        return self.directory / "report.html"
+
+    @property
     def failure(self) -> Path:
         """In a sweep: why the run failed; gone when it is tried again."""
         return self.directory / "failure.json"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from covidnet.naming import short_value
 from covidnet.sweeps.collect import LOWER_IS_BETTER, Sweep
 from covidnet.sweeps.compare import Comparison, Configuration, Summary, contrast, paired_scores
+
+if TYPE_CHECKING:
+    from covidnet.figures.sweep import PairedScores, Row
 
 
 def draw_sweep(
@@ -18,10 +22,27 @@ def draw_sweep(
 ) -> None:
     """Write points.png, pairs.png where there are comparisons, and heatmap.png for two keys."""
     from covidnet.figures.style import save_figure
-    from covidnet.figures.sweep import PairedScores, Row, heatmap_figure, pairs_figure, points_figure
+    from covidnet.figures.sweep import heatmap_figure, pairs_figure, points_figure
 
     name = score.replace("_", " ")
-    rows = [
+    figure = points_figure(point_rows(summaries, score), name, interval_words(summaries))
+    save_figure(figure, sweep.layout.directory / "points.png")
+    pairs = paired_runs_scores(sweep, comparisons)
+    if pairs:
+        save_figure(pairs_figure(pairs, name, score in LOWER_IS_BETTER), sweep.layout.directory / "pairs.png")
+    keys = groups[0].keys
+    if len(keys) == 2:
+        means = {(one.configuration.values[0], one.configuration.values[1]): one.over_splits.mean for one in summaries}
+        down, across = (list(dict.fromkeys(group.values[side] for group in groups)) for side in (0, 1))
+        figure = heatmap_figure((keys[0], keys[1]), (down, across), means, name)
+        save_figure(figure, sweep.layout.directory / "heatmap.png")
+
+
+def point_rows(summaries: Sequence[Summary], score: str) -> list[Row]:
+    """Each configuration's runs with their mean and its interval, to draw."""
+    from covidnet.figures.sweep import Row
+
+    return [
         Row(
             _lines(one.configuration),
             [value for run in one.configuration.runs if (value := (run.scores or {}).get(score)) is not None],
@@ -31,16 +52,13 @@ def draw_sweep(
         )
         for one in summaries
     ]
-    save_figure(points_figure(rows, name, _interval_words(summaries)), sweep.layout.directory / "points.png")
-    pairs = [PairedScores(*_pair_labels(one), _paired_scores(sweep, one), _pair_caption(one)) for one in comparisons]
-    if pairs:
-        save_figure(pairs_figure(pairs, name, score in LOWER_IS_BETTER), sweep.layout.directory / "pairs.png")
-    keys = groups[0].keys
-    if len(keys) == 2:
-        means = {(one.configuration.values[0], one.configuration.values[1]): one.over_splits.mean for one in summaries}
-        down, across = (list(dict.fromkeys(group.values[side] for group in groups)) for side in (0, 1))
-        figure = heatmap_figure((keys[0], keys[1]), (down, across), means, name)
-        save_figure(figure, sweep.layout.directory / "heatmap.png")
+
+
+def paired_runs_scores(sweep: Sweep, comparisons: Sequence[Comparison]) -> list[PairedScores]:
+    """Each comparison's pairs of runs, to draw."""
+    from covidnet.figures.sweep import PairedScores
+
+    return [PairedScores(*_pair_labels(one), _paired_scores(sweep, one), _pair_caption(one)) for one in comparisons]
 
 
 def _lines(configuration: Configuration) -> str:
@@ -65,7 +83,8 @@ def _pair_labels(comparison: Comparison) -> tuple[str, str]:
     return labels[0], labels[1]
 
 
-def _interval_words(summaries: Sequence[Summary]) -> str:
+def interval_words(summaries: Sequence[Summary]) -> str:
+    """What the intervals are, for an axis."""
     method = next((one.over_splits.method for one in summaries if one.over_splits.low is not None), None)
     return "no interval" if method is None else f"95 % interval ({method})"
 

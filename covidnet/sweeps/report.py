@@ -11,15 +11,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from covidnet.console import RESEARCH_ONLY, console, say
-from covidnet.errors import ConfigError
-from covidnet.naming import did_you_mean, short_value
-from covidnet.sweeps.collect import SCORES, Sweep, SweepRun, collect
-from covidnet.sweeps.compare import Configuration, Summary, compare_all, configurations, sentence, summarize
+from covidnet.naming import short_value
+from covidnet.runs.layout import RunLayout
+from covidnet.sweeps.collect import Sweep, SweepRun
+from covidnet.sweeps.compare import Configuration, Summary
 from covidnet.sweeps.drawing import draw_sweep
+from covidnet.sweeps.results import MOST_COMPARED, SweepResults, examine_sweep
 from covidnet.sweeps.tables import failed_runs, protocol_warning, write_summary, write_tables
 
-MOST_COMPARED = 10
-"""More configurations than these give so many pairs that Holm's correction leaves nothing to find."""
 MOST_ROWS = 60
 WIDE = 100
 """Columns of a terminal from which on the whole table is shown."""
@@ -40,20 +39,31 @@ def report_sweep(directory: Path, by: Sequence[str] | None = None, score: str = 
         RunError: There is no run in the directory.
         ConfigError: A key was not swept, or the score is unknown.
     """
-    if score not in SCORES:
-        raise ConfigError(f"--score {score}: unknown.{did_you_mean(score, SCORES)} Known: {', '.join(SCORES)}")
-    sweep = collect(directory)
-    groups = configurations(sweep, by)
-    summaries = {name: [one for group in groups if (one := summarize(group, name))] for name in SCORES}
-    repeated = any(len(group.runs) > 1 for group in groups)
-    comparisons = compare_all(sweep, groups, score) if repeated and len(groups) <= MOST_COMPARED else []
-    sentences = [sentence(one) for one in comparisons]
+    results = examine_sweep(directory, by, score)
+    sweep, groups, summaries = results.sweep, results.groups, results.summaries
+    comparisons, sentences = results.comparisons, results.sentences
     write_tables(sweep, summaries, comparisons)
     write_summary(sweep, groups, summaries, comparisons, sentences)
     if groups and summaries[score]:
         draw_sweep(sweep, groups, summaries[score], comparisons, score)
+    _make_page(results)
     _print(sweep, groups, summaries[score], sentences, score)
     return all(run.is_finished for run in sweep.runs)
+
+
+def _make_page(results: SweepResults) -> None:
+    """The sweep's page, where its runs have theirs; an error is only told, for all else is written."""
+    page = RunLayout(results.sweep.layout.directory).page
+    page.unlink(missing_ok=True)  # it may show fewer runs
+    if "report.enabled=false" in results.sweep.fixed:
+        return
+    try:
+        from covidnet.sweeps.page import make_sweep_page
+
+        make_sweep_page(results)
+    except Exception as error:  # nothing that goes wrong in showing results may lose them
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        say(f"no page: {reason} (the results are complete; try python -m covidnet.report {page.parent})")
 
 
 def _print(
@@ -81,7 +91,9 @@ def _print(
     say(RESEARCH_ONLY)
     if unfinished or failed_runs(sweep):
         say(f"to run what is missing, give the same command with sweep.resume={sweep.layout.directory}")
-    say(f"results: {sweep.layout.directory} (runs.csv, summary.csv, comparison.csv, summary.json, figures)")
+    say(
+        f"results: {sweep.layout.directory} (runs.csv, summary.csv, comparison.csv, summary.json, figures, report.html)"
+    )
 
 
 def _print_best_trial(sweep: Sweep) -> None:

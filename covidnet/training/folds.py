@@ -22,6 +22,7 @@ from covidnet.runs.environment import describe_environment
 from covidnet.runs.layout import RunLayout, read_overrides
 from covidnet.runs.single import as_single_run, free_memory
 from covidnet.training.history import best_row, read_history
+from covidnet.training.page import show_results
 from covidnet.training.pipeline import Images, describe_images, train_split
 
 
@@ -37,6 +38,7 @@ def train_folds(
     """
     own = [text for text in read_overrides(layout) or overrides if not text.startswith("fold=")]
     layout.metrics.unlink(missing_ok=True)  # its presence means finished
+    layout.page.unlink(missing_ok=True)
     split = split_records(settings, images.dataset.records)
     described = describe_images(settings, images, images.dataset.rows(split))
     write_json(layout.environment, describe_environment("see the folds", described))
@@ -121,3 +123,4 @@ def _pool(settings: TrainConfig, layout: RunLayout, images: Images, runs: Sequen
     for line in summarize(layout.metrics):
         say(line)
     say(f"results: {Path(layout.directory)}, each fold in {layout.fold(0).name} and so on")
+    show_results(settings.report, layout.directory, "test", images.dataset, images.external)

@@ -44,6 +44,7 @@ from covidnet.training.build import (
 from covidnet.training.callbacks import History
 from covidnet.training.external import predict_external
 from covidnet.training.history import Row, best_row, read_history
+from covidnet.training.page import show_results
 from covidnet.training.pruning import MedianPruning
 from covidnet.training.study import save_batch, save_study
 
@@ -207,6 +208,7 @@ def _record_start(
     """Write what is known before training: the split, the environment, the study of the dataset, a batch."""
     dataset = images.dataset
     layout.metrics.unlink(missing_ok=True)  # its presence means finished
+    layout.page.unlink(missing_ok=True)
     layout.checkpoints.mkdir(parents=True, exist_ok=True)
     rows = dataset.rows(split)
     write_split(layout.split, rows)
@@ -283,4 +285,7 @@ def _finish(
     for line in summarize(layout.metrics):
         say(line)
     say(f"results: {Path(layout.directory)}")
-    audit_training(settings, layout, dataset, data, network, predictions)
+    try:
+        audit_training(settings, layout, dataset, data, network, predictions)
+    finally:  # also where the audit shuts the gate
+        show_results(settings.report, layout.directory, "test", dataset, images.external)

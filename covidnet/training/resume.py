@@ -17,7 +17,7 @@ CHANGEABLE = (
     "trainer.max_epochs", "trainer.max_time", "trainer.accelerator", "trainer.devices", "trainer.profiler",
     "callbacks.progress", "callbacks.save_every", "compute.num_threads", "compute.huge_pages",
     "evaluation.at_sensitivity", "evaluation.at_specificity", "evaluation.calibrate", "evaluation.bins",
-    "evaluation.bootstrap", "evaluation.prevalence",
+    "evaluation.bootstrap", "evaluation.prevalence", "report.enabled", "report.images",
 )  # fmt: skip
 """Keys that may differ when a run goes on; all others define what it is."""
 
