@@ -74,7 +74,11 @@ def verdict(files: RunFiles) -> str:
 def by_cluster(files: RunFiles) -> str:
     """Accuracy on each source that was left out."""
     found = [one for one in (files.metrics.get("folds") or {}).get("external") or [] if isinstance(one, dict)]
-    named = [(listed([str(name) for name in one.get("sources") or []]), number(one.get("accuracy"))) for one in found]
+    named = [
+        (listed([str(name) for name in one["sources"]]), number(one.get("accuracy")))
+        for one in found
+        if one.get("sources")
+    ]
     return f"Accuracy by source left out: {', '.join(map(' '.join, named))}." if named else ""
 
 

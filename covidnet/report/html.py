@@ -70,10 +70,9 @@ def _environment() -> Environment:
 
 def _clean(value: Any) -> Any:
     """Names of strangers may hold bytes that are no text, and control characters."""
-    if not isinstance(value, str) or isinstance(value, Markup):
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
         return value
-    readable = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in readable)
+    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in value)
 
 
 def _svg(plot: Plot) -> Markup:

@@ -119,8 +119,8 @@ def _use(files: RunFiles) -> list[str]:
         "",
         "## Out of scope",
         "",
-        "Diagnosis, triage, screening, or any other decision about a person. Nothing here was tested for that; it is no "
-        "medical device.",
+        "Diagnosis, triage, screening, or any other decision about a person. Nothing here was tested for that; it is "
+        "no medical device.",
         "",
     ]
 

@@ -3,6 +3,7 @@ function images() {
   var table = id("image-table");
   if (!table) return;
   var body = table.tBodies[0], rows = all("tr", body), headers = all("th[data-key]", table);
+  var FIRST = 20, STEP = 60, shown = FIRST, more = id("more");
   var NUMBERS = { place: 1, confidence: 1, right: 1, inside: 1 }, order = { key: "place", down: false };
 
   function sort(key, down) {
@@ -19,6 +20,7 @@ function images() {
       else header.removeAttribute("aria-sort");
     });
     id("order").value = key;
+    filter();
   }
   headers.forEach(function (header) {
     var button = document.createElement("button");
@@ -44,10 +46,22 @@ function images() {
   }
   function filter() {
     var count = 0;
-    rows.forEach(function (row) { row.hidden = !wanted(row); count += row.hidden ? 0 : 1; });
+    rows.forEach(function (row) {
+      var found = wanted(row);
+      count += found ? 1 : 0;
+      row.hidden = !found || count > shown;
+    });
     id("found").textContent = count === rows.length ? rows.length + " images" : count + " of " + rows.length + " images";
+    more.hidden = count <= shown;
+    more.textContent = "Show " + Math.min(STEP, count - shown) + " more of " + count;
   }
-  id("filters").addEventListener("input", filter);
+  id("filters").addEventListener("input", function () { shown = FIRST; filter(); });
+  more.addEventListener("click", function () {
+    var next = rows.filter(wanted)[shown];
+    shown += STEP;
+    filter();
+    next.querySelector(".enlarge").focus();
+  });
   id("filters").addEventListener("submit", function (event) { event.preventDefault(); });
   show(id("filters"));
   filter();
