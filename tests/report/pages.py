@@ -3,6 +3,7 @@
 from html.parser import HTMLParser
 
 VOID = {"meta", "link", "img", "input", "br"}
+BLOCKS = {"td", "th", "tr", "li", "p", "dt", "dd", "h1", "h2", "h3", "option", "button", "caption", "figcaption", "summary"}
 
 
 class Page(HTMLParser):
@@ -16,6 +17,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.elements.append((tag, dict(attrs)))
+        self.text += " " if tag in BLOCKS else ""
         if tag not in VOID:
             self.open.append(tag)
 

@@ -28,7 +28,7 @@ def sections(page):
 def test_the_first_screen_says_the_question_the_number_the_protocol_and_the_audit(run):
     page = page_of(run)
     accuracy = json.loads((run / "metrics.json").read_text())["accuracy"]
-    first = page.words[: page.words.index("Scores Audit")]
+    first = page.words[: page.words.index("share of images named rightly")]
     limits = f"{accuracy['value']:.2f} [{accuracy['low']:.2f}, {accuracy['high']:.2f}]"
     for text in (
         "Can covid be told from normal?", limits, f"{accuracy['correct']} of 40 test images right",
