@@ -3,7 +3,23 @@
 from html.parser import HTMLParser
 
 VOID = {"meta", "link", "img", "input", "br"}
-BLOCKS = {"td", "th", "tr", "li", "p", "dt", "dd", "h1", "h2", "h3", "option", "button", "caption", "figcaption", "summary"}
+BLOCKS = {
+    "td",
+    "th",
+    "tr",
+    "li",
+    "p",
+    "dt",
+    "dd",
+    "h1",
+    "h2",
+    "h3",
+    "option",
+    "button",
+    "caption",
+    "figcaption",
+    "summary",
+}
 
 
 class Page(HTMLParser):

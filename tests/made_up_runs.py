@@ -62,9 +62,7 @@ def make_run(
     write_history(directory / "history.csv", rows_of_history)
     seconds = {"epoch_kept": 3, "epochs": 3, "training_seconds": 1.0, "total_seconds": 2.0}
     kept = Protocol.of(protocol, "val" if any(row.split == "val" for row in rows) else "test")
-    save_results(
-        directory, table, "test", None, None, kept, rows_of_history, {**seconds, **(extra or {})}, evaluation
-    )
+    save_results(directory, table, "test", None, None, kept, rows_of_history, {**seconds, **(extra or {})}, evaluation)
     own = [SplitRow(row.path, row.label, row.split, "0" * 64, row.patient, row.source) for row in rows
            if row.split != "external"]  # fmt: skip
     learnt = [SplitRow(row.path, row.label, "train", "0" * 64) for row in made_up(30, "train")]
