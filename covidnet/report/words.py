@@ -13,7 +13,7 @@ PROTOCOLS = {
     "article": "{test} test images, which also chose the epoch",
     "holdout": "{val} validation images chose the epoch; the {test} test images were not looked at before",
     "patient": "split by patient: {val} validation images chose the epoch; {test} test images of other patients",
-    "kfold": "cross-validation: each image is tested by a model that did not learn from it, nor from its patient if known",
+    "kfold": "cross-validation: each image is tested by a model that did not learn from it or its patient, if known",
     "source": "each source is left out once, and compared with test images of the others",
     "given": "the data's own split: {val} images chose the epoch, {test} were tested",
 }

@@ -69,8 +69,9 @@ def rates(driver):
     """Value and limits of each rate, and the four counts, as the page has them."""
     script = """const number = text => text === '' ? null : Number(text);
         const rows = Array.from(document.querySelectorAll('#threshold-rates tbody tr'));
-        const counts = ['tp', 'fn', 'fp', 'tn'].map(name => Number(document.getElementById('count-' + name).textContent));
-        return [rows.map(row => [number(row.dataset.value), number(row.dataset.low), number(row.dataset.high)]), counts]"""
+        const count = name => Number(document.getElementById('count-' + name).textContent);
+        const limits = row => ['value', 'low', 'high'].map(key => number(row.dataset[key]));
+        return [rows.map(limits), ['tp', 'fn', 'fp', 'tn'].map(count)]"""
     return driver.execute_script(script)
 
 
@@ -208,7 +209,7 @@ def test_headers_sort_up_and_down_and_say_so(page):
         if key in {"confidence", "truth"}:
             assert own == sorted(own)
         sort_by(page, key)
-        assert [convert(row[key]) for row in rows_shown(page)][0] == own[-1]
+        assert convert(rows_shown(page)[0][key]) == own[-1]
         assert find(page, f"th[data-key={key}]").get_attribute("aria-sort") == "descending"
     assert len(page.find_elements("css selector", "th[aria-sort]")) == 1
 
@@ -279,8 +280,8 @@ def test_the_theme_follows_the_system_until_one_is_chosen(run, page):
 
 
 CONTRASTS = """
-const luminance = rgb => { const [r, g, b] = rgb.map(v => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+const linear = v => v <= 0.03928 * 255 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4;
+const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
 const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
 const parse = color => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
   return Array.from(canvas.getImageData(0, 0, 1, 1).data); };
@@ -294,7 +295,7 @@ document.querySelectorAll('body *').forEach(one => {
   const style = getComputedStyle(one), svg = one instanceof SVGElement;
   const front = parse(svg ? style.fill : style.color), back = behind(svg ? one.closest('svg').parentElement : one);
   const [a, b] = [luminance(front), luminance(back)], ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  if (ratio < 4.5 && !one.disabled) low.push(one.tagName + ' ' + one.textContent.trim().slice(0, 30) + ' ' + ratio.toFixed(2));
+  if (ratio < 4.5 && !one.disabled) low.push([one.tagName, one.textContent.trim().slice(0, 30), ratio.toFixed(2)]);
 });
 return low;
 """

@@ -168,8 +168,13 @@ def test_what_is_absent_is_left_out(run):
     assert "No audit" in page.words and not [own for own in page.of("img") if own.get("width") == "72"]
 
 
-@pytest.mark.parametrize("name", ["audit.json", "dataset.json", "history.csv", "environment.json", "split.csv",
-                                  "thumbnails.npz", "saliency.csv", ".hydra/config.yaml", "calibration.json"])  # fmt: skip
+FILES = (
+    "audit.json", "dataset.json", "history.csv", "environment.json", "split.csv", "thumbnails.npz", "saliency.csv",
+    ".hydra/config.yaml", "calibration.json",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("content", ["{", "[1, 2]", "\x00\xff"])
 def test_what_is_damaged_is_left_out_and_told(run, name, content):
     (run / name).write_bytes(content.encode("latin-1"))

@@ -27,7 +27,7 @@ def strange(tmp_path):
         for n, row in enumerate(made_up(20, "val") + made_up(48, "test", names=NAMES) + made_up(20, "external"))
     ]
     run = make_run(tmp_path / "run <b>&'x", rows, overrides=[f"backbone={name}" for name in NAMES[:3]])
-    add_saliency(run, [row for row in read_run(run).scored.rows][:4])
+    add_saliency(run, read_run(run).scored.rows[:4])
     found = audit(list(NAMES[:5]))
     found["verdict"]["sentence"] = found["findings"][0]["title"] = NAMES[0]
     write_json(run / "audit.json", found)
