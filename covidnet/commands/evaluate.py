@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from covidnet.commands.rescore import rescore, stored_suffice, stored_validation, with_evaluation, written_validation
+from covidnet.commands.rescore import (
+    rescore,
+    stored_suffice,
+    stored_validation,
+    validation_part,
+    with_evaluation,
+    written_validation,
+)
 from covidnet.compute import prepare_process
 from covidnet.config.check import check
 from covidnet.config.schema import CsvData, EvaluateConfig, TrainConfig
@@ -133,7 +140,7 @@ def score(
         )
     split = recorded_split(recorded, {path: position for path, (position, _) in current.items()})
     data = build_datamodule(settings, dataset, split)
-    protocol = Protocol.of(settings.protocol, split.validation)
+    protocol = Protocol.of(settings.protocol, validation_part(recorded))
     parts = _parts(asked.split, split.parts, protocol.validation)
     if asked.split == "test" and PART in split.parts:
         parts = [*parts, PART]

@@ -41,9 +41,10 @@ def test_the_run_directory_holds_what_it_promises(typed):
         "checkpoints/last.ckpt", "split.csv", "history.csv", "predictions.csv", "metrics.json",
         "classification_report.txt", "dataset.png", "dataset.md", "dataset.json", "batch.png", "curves.png",
         "confusion_matrix.png", "test_images.png", "environment.json", "train.log", "tensorboard/hparams.yaml",
-        "audit.json", "audit.md", "audit_shortcuts.png", "audit_views.png", "audit_after_training.png",
+        "calibration.json", "calibration.png", "roc.png", "audit.json", "audit.md",
+        "audit_shortcuts.png", "audit_views.png", "audit_after_training.png",
     }  # fmt: skip
-    for name in ("dataset", "batch", "curves", "confusion_matrix", "test_images"):
+    for name in ("dataset", "batch", "curves", "confusion_matrix", "test_images", "calibration", "roc"):
         with Image.open(run.directory / f"{name}.png") as image:
             image.verify()
 
@@ -168,7 +169,9 @@ def test_tensorboard_has_the_scalars_of_the_history(typed, board):
 
 
 def test_tensorboard_has_the_figures_and_the_study(typed, board):
-    assert set(board.Tags()["images"]) == {"dataset", "batch", "confusion_matrix", "test_images", "curves"}
+    assert set(board.Tags()["images"]) == {
+        "dataset", "batch", "confusion_matrix", "test_images", "curves", "calibration", "roc",
+    }  # fmt: skip
     for tag in board.Tags()["images"]:
         (event,) = board.Images(tag)
         with Image.open(typed[1].directory / f"{tag}.png") as image:

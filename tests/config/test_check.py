@@ -2,7 +2,7 @@
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from covidnet.config.check import check, unknown_key
 from covidnet.config.compose import CONFIG_DIR
@@ -105,6 +105,24 @@ def test_sections_that_contradict_themselves_are_refused():
     assert line == "optimizer: nesterov=true needs momentum above 0"
     (line,) = faults("trainer=ddp", "trainer.accelerator=cpu")
     assert line.startswith("trainer: sync_batchnorm=true works on GPUs only")
+
+
+def test_one_operating_point_is_asked_for():
+    (line,) = faults("evaluation.at_sensitivity=0.9", "evaluation.at_specificity=0.9")
+    assert line == "evaluation: at_sensitivity and at_specificity: expected one of them, the other null"
+    (line,) = faults("run=x", "at_sensitivity=0.9", "at_specificity=0.9", schema=EvaluateConfig, name="evaluate")
+    assert line == "at_sensitivity and at_specificity: expected one of them, the other null"
+    (line,) = faults("evaluation.at_sensitivity=1.5")
+    assert line == ("evaluation.at_sensitivity: found 1.5; expected a number above 0 and at most 1 or null.")
+
+
+def test_a_configuration_from_before_the_evaluation_had_keys_still_loads():
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        config = compose("train", ["data.root=/somewhere"])
+    with open_dict(config):
+        del config.evaluation
+    settings = check(config, TrainConfig)
+    assert settings.evaluation.at_sensitivity is None and settings.evaluation.calibrate == "none"
 
 
 def test_a_long_value_is_cut():
