@@ -21,6 +21,8 @@ PACKAGES = (
     "scipy",
     "numpy",
     "pillow",
+    "pydicom",
+    "python-gdcm",
     "matplotlib",
     "tensorboard",
     "timm",
