@@ -1,6 +1,6 @@
 """DICOM files: one image as a viewer shows it, and a hash for its patient. Nothing else of the header leaves here.
 
-Needs the extra ``dicom``: pydicom, and GDCM for compressed images.
+Needs the extra ``dicom``: pydicom, and imagecodecs for some of the compressed images.
 """
 
 from __future__ import annotations
@@ -21,19 +21,18 @@ from covidnet.data.dicom_header import (
     hashed_patient,
     integer,
     is_dicom,
-    one_line,
+    known_name,
     read_header,
 )
 from covidnet.data.dicom_pixels import stored_values, transfer_syntax
 from covidnet.data.image_info import UnreadableImageError
+from covidnet.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-DECODERS = (
-    "pydicom", "python-gdcm", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls",
-)  # fmt: skip
-"""Packages that have a part in the pixels, where they are installed."""
+DECODERS = ("pydicom", "imagecodecs")
+"""Packages of the extra ``dicom``."""
 
 MONOCHROME = frozenset({"MONOCHROME1", "MONOCHROME2"})
 COLOUR = frozenset({"PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
@@ -110,12 +109,21 @@ def decode_dicom(content: bytes, max_pixels: int) -> DicomImage:
             a way that nothing installed decodes.
         MissingExtraError: The packages of the extra ``dicom`` are not installed.
     """
-    header = read_header(io.BytesIO(content), pixels=True)
+    try:
+        return _decode(read_header(io.BytesIO(content), pixels=True), max_pixels)
+    except (UnreadableImageError, MissingExtraError):
+        raise
+    except Exception as error:  # an element that pydicom cannot convert; its words might show the bytes
+        raise UnreadableImageError(f"damaged DICOM header ({type(error).__name__})") from error
+
+
+def _decode(header: Dataset, max_pixels: int) -> DicomImage:
     _check_frame(header, max_pixels)
-    syntax = transfer_syntax(header)
-    mode = str(first_value(header, "PhotometricInterpretation") or "")
+    syntax, mode = transfer_syntax(header), str(first_value(header, "PhotometricInterpretation"))
     if mode not in MONOCHROME | COLOUR:
-        raise UnreadableImageError(f"photometric interpretation {one_line(mode) or 'missing'} is not supported")
+        raise UnreadableImageError(
+            f"DICOM with another photometric interpretation than {', '.join(sorted(MONOCHROME | COLOUR))}"
+        )
     stored = stored_values(header, syntax)
     pixels = grey_levels(stored, header) if mode in MONOCHROME else colour_levels(stored, header)
     return DicomImage(
@@ -134,10 +142,13 @@ def _check_frame(header: Dataset, max_pixels: int) -> None:
     if frames > 1:
         raise UnreadableImageError(f"multi-frame DICOM with {frames} frames; expected one image per file")
     if "PixelData" not in header:
-        kind = getattr(first_value(header, "SOPClassUID"), "name", "of unknown kind")
-        raise UnreadableImageError(f"DICOM ({one_line(kind)}) without pixel data, or cut off before them")
+        kind = known_name(first_value(header, "SOPClassUID"))
+        raise UnreadableImageError(f"DICOM ({kind}) without pixel data, or cut off before them")
     height, width = integer(header, "Rows"), integer(header, "Columns")
     if height < 1 or width < 1:
         raise UnreadableImageError(f"DICOM of {width}x{height} pixels")
     if height * width > max_pixels:
         raise UnreadableImageError(f"{width}x{height} pixels, more than data.max_pixels={max_pixels}")
+    for keyword in ("SamplesPerPixel", "BitsAllocated", "BitsStored"):
+        if integer(header, keyword) < 1:
+            raise UnreadableImageError(f"damaged DICOM header: {keyword} is missing")

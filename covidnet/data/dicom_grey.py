@@ -32,7 +32,9 @@ def grey_levels(stored: Values, header: Dataset) -> NDArray[np.uint8]:
         shown = ~_padding(stored, header)
         levels = np.rint(255.0 * _fractions(stored, header, shown)).astype(np.uint8)
     except Exception as error:  # text in place of numbers, tables of wrong lengths
-        raise UnreadableImageError(f"damaged DICOM header: grey levels ({type(error).__name__})") from error
+        raise UnreadableImageError(
+            f"damaged DICOM header: window, lookup table or rescaling ({type(error).__name__})"
+        ) from error
     if header.PhotometricInterpretation == "MONOCHROME1":
         levels = 255 - levels
     levels[~shown] = 0

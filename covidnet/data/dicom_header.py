@@ -118,16 +118,20 @@ def number(header: Dataset, keyword: str) -> float | None:
 
 
 def integer(header: Dataset, keyword: str) -> int:
-    """The first value of a numeric element; 0 where it is missing or empty.
+    """The first value of an element of whole numbers; 0 where it is missing or empty.
 
     Raises:
-        UnreadableImageError: It is no whole number.
+        UnreadableImageError: It holds something else.
     """
     try:
         value = first_value(header, keyword)
-        return 0 if value is None else int(value)
-    except Exception as error:  # of pydicom's own conversion too
+    except Exception as error:  # pydicom's conversion of the bytes
         raise UnreadableImageError(f"damaged DICOM header: {keyword} is no number") from error
+    if value is None:
+        return 0
+    if not isinstance(value, int):
+        raise UnreadableImageError(f"damaged DICOM header: {keyword} is no number")
+    return int(value)
 
 
 def hashed_patient(header: Dataset) -> str | None:
@@ -137,6 +141,12 @@ def hashed_patient(header: Dataset) -> str | None:
     except Exception:  # bytes that are no text in the file's character set; the error would show them
         return None
     return None if text.casefold() in NO_PATIENT else hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def known_name(value: object) -> str:
+    """The name of a UID that the standard defines; a damaged element may hold anything, a patient's name too."""
+    name = getattr(value, "name", "")
+    return name if name and name != value else "of an unknown kind"
 
 
 def one_line(text: object) -> str:

@@ -1,20 +1,34 @@
-"""The stored values of a DICOM image: uncompressed, run-length encoded, or a JPEG stream of any kind."""
+"""The stored values of a DICOM image: uncompressed, run-length encoded, or a JPEG stream of any kind.
+
+Which decoder is used does not depend on what else is installed. GDCM, which pydicom would prefer, is never used: on
+damaged streams it ends the process. libjpeg-turbo and CharLS (in imagecodecs) and OpenJPEG (in Pillow) do not.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from covidnet.data.codestream import codestream_size
-from covidnet.data.dicom_header import EXTRA, first_value, integer, one_line
+from covidnet.data.dicom_header import EXTRA, first_value, integer, known_name, one_line
 from covidnet.data.image_info import UnreadableImageError
+from covidnet.data.run_length import decode_run_length
 from covidnet.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-    from pydicom.pixels.decoders.base import Decoder
     from pydicom.uid import UID
+
+NATIVE = frozenset({"ImplicitVRLittleEndian", "ExplicitVRLittleEndian", "ExplicitVRBigEndian"})
+"""Keywords of the transfer syntaxes without compression, which pydicom reads."""
+PILLOW = frozenset({"JPEGBaseline8Bit", "JPEG2000Lossless", "JPEG2000"})
+JPEG_LS = frozenset({"JPEGLSLossless", "JPEGLSNearLossless"})
+LIBJPEG = frozenset({"JPEGExtended12Bit", "JPEGLossless", "JPEGLosslessSV1"})
+RUN_LENGTH = "RLELossless"
+
+_END_OF_IMAGE = b"\xff\xd9"
 
 
 def transfer_syntax(header: Dataset) -> UID:
@@ -31,56 +45,90 @@ def transfer_syntax(header: Dataset) -> UID:
 
 
 def stored_values(header: Dataset, syntax: UID) -> NDArray[Any]:
-    """Stored values of shape (H, W), or (H, W, 3) as RGB.
+    """Stored values of shape (H, W), or (H, W, 3) as RGB. Compressed pixels in ``header`` are replaced.
 
     Raises:
-        UnreadableImageError: They are damaged, or stored in a way that nothing installed decodes.
-        MissingExtraError: GDCM is not installed.
+        UnreadableImageError: They are damaged, or stored in a way that is not supported.
+        MissingExtraError: imagecodecs is needed and not installed.
     """
-    from pydicom.encaps import get_frame
     from pydicom.pixels.decoders.base import get_decoder
 
+    if syntax.keyword not in NATIVE | PILLOW | JPEG_LS | LIBJPEG | {RUN_LENGTH}:
+        raise UnreadableImageError(f"DICOM with a transfer syntax that is not supported ({known_name(syntax)})")
+    plugin = "pillow" if syntax.keyword in PILLOW else ""
     try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError:
-        raise UnreadableImageError(f"DICOM stored as {one_line(syntax.name)} is not supported") from None
-    _check_available(decoder, header)
-    try:
-        if syntax.is_encapsulated and "JPEG" in syntax.keyword + syntax.name:
-            _check_codestream(get_frame(header.PixelData, 0, number_of_frames=1), header)
-        values, found = decoder.as_array(header, index=0)
-    except UnreadableImageError:
+        if syntax.keyword not in NATIVE:
+            frame = _frame(header, syntax)
+            if not plugin:
+                syntax = _replace_pixels(header, _decompress(frame, header, syntax))
+        values, found = get_decoder(syntax).as_array(header, index=0, decoding_plugin=plugin)
+    except (UnreadableImageError, MissingExtraError):
         raise
     except Exception as error:  # decoders raise nearly anything on hostile bytes
-        raise UnreadableImageError(f"damaged DICOM pixels ({syntax.name}): {one_line(error)}") from error
-    colours = found["photometric_interpretation"]
-    if values.ndim == 3 and (values.shape[2] != 3 or colours != "RGB"):
-        raise UnreadableImageError(f"DICOM with {values.shape[2]} channels of {one_line(colours)} is not supported")
+        reason = f": {one_line(error).split(' - ')[0]}" if syntax.keyword in NATIVE else ""
+        raise UnreadableImageError(f"damaged DICOM pixels ({syntax.name}){reason}") from error
+    colours = str(found["photometric_interpretation"])
+    if values.shape[2:] != ((3,) if colours == "RGB" else ()):
+        raise UnreadableImageError(f"{header.SamplesPerPixel} channels of {colours} are not supported")
     return values
 
 
-def _check_available(decoder: Decoder, header: Dataset) -> None:
-    """Raise where no installed package decodes the transfer syntax, and say which one does."""
-    from pydicom import uid
+def _frame(header: Dataset, syntax: UID) -> bytes:
+    """The compressed frame.
 
-    name = decoder.UID.name
-    if decoder.UID in {uid.HTJ2K, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL} and not decoder.is_available:
-        raise UnreadableImageError(f"DICOM stored as {name} needs pip install pylibjpeg pylibjpeg-openjpeg")
-    if not decoder.is_available:
-        raise MissingExtraError(f"DICOM stored as {name}", EXTRA)
-    twelve_bits = decoder.UID in {uid.JPEGExtended12Bit} and integer(header, "BitsStored") > 8
-    if twelve_bits and "pylibjpeg" not in decoder.available_plugins:
-        raise UnreadableImageError(
-            f"DICOM stored as {name} with 12 bits needs pip install pylibjpeg pylibjpeg-libjpeg (licence: GPL)"
-        )
+    Raises:
+        UnreadableImageError: It is not of the size that the header says.
+    """
+    from pydicom.encaps import get_frame
 
-
-def _check_codestream(frame: bytes, header: Dataset) -> None:
-    """Raise UnreadableImageError where the compressed frame is not of the header's size."""
+    frame = get_frame(header.PixelData, 0, number_of_frames=1)
+    if syntax.keyword == RUN_LENGTH:
+        return frame
     size = codestream_size(frame)
     if size is None:
-        raise UnreadableImageError("damaged DICOM pixels: the compressed frame has no size")
+        raise UnreadableImageError(f"damaged DICOM pixels ({syntax.name})")
     if size != (header.Rows, header.Columns):
         raise UnreadableImageError(
             f"damaged DICOM: {header.Columns}x{header.Rows} pixels in the header, {size[1]}x{size[0]} in the frame"
         )
+    return frame
+
+
+def _decompress(frame: bytes, header: Dataset, syntax: UID) -> NDArray[Any]:
+    """Values of shape (H, W) or (H, W, C), unsigned."""
+    channels = integer(header, "SamplesPerPixel")
+    if syntax.keyword == RUN_LENGTH:
+        return decode_run_length(frame, header.Rows, header.Columns, channels, header.BitsAllocated // 8)
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise MissingExtraError(f"DICOM stored as {syntax.name}", EXTRA) from error
+    if syntax.keyword in JPEG_LS:
+        return np.asarray(imagecodecs.jpegls_decode(frame))
+    if _END_OF_IMAGE not in frame[-1024:]:  # libjpeg would fill what is missing
+        raise UnreadableImageError(f"damaged DICOM pixels ({syntax.name}): cut off")
+    if channels == 1:
+        return np.asarray(imagecodecs.jpeg8_decode(frame))
+    # The same colours on both sides: none are converted here, pydicom does it.
+    return np.asarray(imagecodecs.jpeg8_decode(frame, colorspace="RGB", outcolorspace="RGB"))
+
+
+def _replace_pixels(header: Dataset, values: NDArray[Any]) -> UID:
+    """Store decompressed values in the header, and return their transfer syntax.
+
+    Raises:
+        ValueError: They are not what the header says.
+    """
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    channels = integer(header, "SamplesPerPixel")
+    if values.shape != (header.Rows, header.Columns, channels)[: 2 if channels == 1 else 3]:
+        raise ValueError(f"an array of shape {values.shape}")
+    header.PixelData = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    header.BitsAllocated = 8 * values.dtype.itemsize
+    header.BitsStored = min(header.BitsStored, header.BitsAllocated)
+    header.PlanarConfiguration = 0
+    if header.PhotometricInterpretation == "YBR_FULL_422":  # not any longer
+        header.PhotometricInterpretation = "YBR_FULL"
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return ExplicitVRLittleEndian

@@ -22,7 +22,7 @@ PACKAGES = (
     "numpy",
     "pillow",
     "pydicom",
-    "python-gdcm",
+    "imagecodecs",
     "matplotlib",
     "tensorboard",
     "timm",
