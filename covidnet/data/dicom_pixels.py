@@ -103,10 +103,10 @@ def _decompress(frame: bytes, header: Dataset, syntax: UID) -> NDArray[Any]:
         import imagecodecs
     except ImportError as error:
         raise MissingExtraError(f"DICOM stored as {syntax.name}", EXTRA) from error
+    if _END_OF_IMAGE not in frame[-1024:]:  # libjpeg would fill what is missing, and CharLS look for it for seconds
+        raise UnreadableImageError(f"damaged DICOM pixels ({syntax.name}): cut off")
     if syntax.keyword in JPEG_LS:
         return np.asarray(imagecodecs.jpegls_decode(frame))
-    if _END_OF_IMAGE not in frame[-1024:]:  # libjpeg would fill what is missing
-        raise UnreadableImageError(f"damaged DICOM pixels ({syntax.name}): cut off")
     if channels == 1:
         return np.asarray(imagecodecs.jpeg8_decode(frame))
     # The same colours on both sides: none are converted here, pydicom does it.

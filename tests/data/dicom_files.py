@@ -45,6 +45,8 @@ def dicom(values, syntax=ExplicitVRLittleEndian, *, frame=None, bits=None, pream
     for keyword, value in elements.items():
         setattr(header, keyword, value)
     order = "<" if syntax.is_little_endian else ">"
+    if header.get("PlanarConfiguration") == 1:
+        values = values.transpose(2, 0, 1)
     raw = values.astype(values.dtype.newbyteorder(order)).tobytes()
     header.PixelData = raw + b"\0" * (len(raw) % 2) if frame is None else encapsulate([frame])
     header["PixelData"].VR = "OB" if frame is not None or header.BitsAllocated == 8 else "OW"
