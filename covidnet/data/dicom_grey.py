@@ -121,7 +121,7 @@ def _palette(header: Dataset, colour: str) -> LookupTable:
 def _entries(descriptor: Any, data: Any, header: Dataset) -> LookupTable:
     """A table from its descriptor (number of entries, first value, bits) and its data: numbers or bytes."""
     count, first, bits = (int(value) for value in descriptor)
-    count = count or 2**16
+    count = count % 2**16 or 2**16  # 0 stands for 65536; where the other values are signed, so may this one be
     if isinstance(data, bytes):
         order = "<" if header.original_encoding[1] else ">"
         wide = len(data) >= 2 * count
