@@ -142,7 +142,7 @@ def _check_frame(header: Dataset, max_pixels: int) -> None:
     if frames > 1:
         raise UnreadableImageError(f"multi-frame DICOM with {frames} frames; expected one image per file")
     if "PixelData" not in header:
-        kind = known_name(first_value(header, "SOPClassUID"))
+        kind = known_name(first_value(header, "SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID"))
         raise UnreadableImageError(f"DICOM ({kind}) without pixel data, or cut off before them")
     height, width = integer(header, "Rows"), integer(header, "Columns")
     if height < 1 or width < 1:

@@ -1,7 +1,7 @@
 """The stored values of a DICOM image: uncompressed, run-length encoded, or a JPEG stream of any kind.
 
 Which decoder is used does not depend on what else is installed. GDCM, which pydicom would prefer, is never used: on
-damaged streams it ends the process. libjpeg-turbo and CharLS (in imagecodecs) and OpenJPEG (in Pillow) do not.
+damaged streams it ends the process. libjpeg-turbo, CharLS and OpenJPEG (in imagecodecs and Pillow) do not.
 """
 
 from __future__ import annotations
@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 
 NATIVE = frozenset({"ImplicitVRLittleEndian", "ExplicitVRLittleEndian", "ExplicitVRBigEndian"})
 """Keywords of the transfer syntaxes without compression, which pydicom reads."""
-PILLOW = frozenset({"JPEGBaseline8Bit", "JPEG2000Lossless", "JPEG2000"})
-JPEG_LS = frozenset({"JPEGLSLossless", "JPEGLSNearLossless"})
-LIBJPEG = frozenset({"JPEGExtended12Bit", "JPEGLossless", "JPEGLosslessSV1"})
 RUN_LENGTH = "RLELossless"
+PILLOW = "JPEGBaseline8Bit"
+LIBJPEG = frozenset({"JPEGExtended12Bit", "JPEGLossless", "JPEGLosslessSV1"})
+JPEG_LS = frozenset({"JPEGLSLossless", "JPEGLSNearLossless"})
+JPEG_2000 = frozenset({"JPEG2000Lossless", "JPEG2000"})
+SUPPORTED = NATIVE | {RUN_LENGTH, PILLOW} | LIBJPEG | JPEG_LS | JPEG_2000
+
+DECOMPRESSED = {"YBR_FULL_422": "YBR_FULL", "YBR_ICT": "RGB", "YBR_RCT": "RGB"}
+"""What becomes of colours when they are decompressed: chroma of full size, and JPEG 2000's own transforms undone."""
 
 _END_OF_IMAGE = b"\xff\xd9"
 
@@ -53,9 +58,9 @@ def stored_values(header: Dataset, syntax: UID) -> NDArray[Any]:
     """
     from pydicom.pixels.decoders.base import get_decoder
 
-    if syntax.keyword not in NATIVE | PILLOW | JPEG_LS | LIBJPEG | {RUN_LENGTH}:
+    if syntax.keyword not in SUPPORTED:
         raise UnreadableImageError(f"DICOM with a transfer syntax that is not supported ({known_name(syntax)})")
-    plugin = "pillow" if syntax.keyword in PILLOW else ""
+    plugin = "pillow" if syntax.keyword == PILLOW else ""
     try:
         if syntax.keyword not in NATIVE:
             frame = _frame(header, syntax)
@@ -95,7 +100,7 @@ def _frame(header: Dataset, syntax: UID) -> bytes:
 
 
 def _decompress(frame: bytes, header: Dataset, syntax: UID) -> NDArray[Any]:
-    """Values of shape (H, W) or (H, W, C), unsigned."""
+    """Values of shape (H, W) or (H, W, C)."""
     channels = integer(header, "SamplesPerPixel")
     if syntax.keyword == RUN_LENGTH:
         return decode_run_length(frame, header.Rows, header.Columns, channels, header.BitsAllocated // 8)
@@ -103,6 +108,8 @@ def _decompress(frame: bytes, header: Dataset, syntax: UID) -> NDArray[Any]:
         import imagecodecs
     except ImportError as error:
         raise MissingExtraError(f"DICOM stored as {syntax.name}", EXTRA) from error
+    if syntax.keyword in JPEG_2000:
+        return np.asarray(imagecodecs.jpeg2k_decode(frame))
     if _END_OF_IMAGE not in frame[-1024:]:  # libjpeg would fill what is missing, and CharLS look for it for seconds
         raise UnreadableImageError(f"damaged DICOM pixels ({syntax.name}): cut off")
     if syntax.keyword in JPEG_LS:
@@ -128,7 +135,7 @@ def _replace_pixels(header: Dataset, values: NDArray[Any]) -> UID:
     header.BitsAllocated = 8 * values.dtype.itemsize
     header.BitsStored = min(header.BitsStored, header.BitsAllocated)
     header.PlanarConfiguration = 0
-    if header.PhotometricInterpretation == "YBR_FULL_422":  # not any longer
-        header.PhotometricInterpretation = "YBR_FULL"
+    colours = header.PhotometricInterpretation
+    header.PhotometricInterpretation = DECOMPRESSED.get(colours, colours)
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return ExplicitVRLittleEndian

@@ -18,13 +18,13 @@ def decode_run_length(frame: bytes, rows: int, columns: int, channels: int, dept
         rows: Height in pixels.
         columns: Width in pixels.
         channels: Samples per pixel.
-        depth: Bytes of a value: 1 or 2.
+        depth: Bytes of a value: 1, 2 or 4.
 
     Raises:
         ValueError: It is damaged, or has another number of segments.
     """
     count, *offsets = np.frombuffer(frame[:_HEADER], dtype="<u4").tolist()
-    if depth not in {1, 2} or count != channels * depth or count > len(offsets):
+    if depth not in {1, 2, 4} or count != channels * depth or count > len(offsets):
         raise ValueError(f"{count} segments; expected {channels * depth}")
     ends = [*offsets[1:count], len(frame)]
     planes = [
@@ -32,7 +32,7 @@ def decode_run_length(frame: bytes, rows: int, columns: int, channels: int, dept
         np.asarray(Image.frombytes("L", (rows * columns, 1), frame[start:end], "packbits", "L"))
         for start, end in zip(offsets, ends, strict=False)
     ]
-    values = np.zeros((rows * columns, channels), dtype=np.uint8 if depth == 1 else np.uint16)
+    values = np.zeros((rows * columns, channels), dtype=f"u{depth}")
     for number, plane in enumerate(planes):
         channel, significance = divmod(number, depth)
         values[:, channel] |= plane[0].astype(values.dtype) << (8 * (depth - 1 - significance))
