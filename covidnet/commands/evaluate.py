@@ -78,7 +78,8 @@ def score(
         "checkpoint": asked.checkpoint,
         "changed_data": changes,
     }
-    save_results(directory, predictions, shown, dataset, settings.data.positive_class, protocol, [], extra)
+    positive, rule = settings.data.positive_class, settings.aggregate
+    save_results(directory, predictions, shown, dataset, positive, protocol, [], extra, rule)
     for line in summarize(directory / "metrics.json"):
         say(line)
     say(f"results: {directory} ({time.perf_counter() - started:.1f} s)")

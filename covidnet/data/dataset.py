@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from covidnet.config.schema import FolderData, PhantomData
+from covidnet.config.schema import DataConfig, PhantomData, PhantomPatchData
 from covidnet.data.cache import cache_pixels
 from covidnet.data.images import ImageInfo
 from covidnet.data.pixels import DecodeSettings, Inspected, PixelSource, stream_pixels
@@ -60,7 +60,7 @@ def content_hash(rows: Sequence[SplitRow]) -> str:
     return digest.hexdigest()
 
 
-def open_dataset(config: FolderData | PhantomData, root: Path | None = None) -> XrayDataset:
+def open_dataset(config: DataConfig, root: Path | None = None) -> XrayDataset:
     """Scan the folder (or draw the phantoms), decode its images or open their cache, and leave out unreadable ones.
 
     Args:
@@ -77,7 +77,15 @@ def open_dataset(config: FolderData | PhantomData, root: Path | None = None) -> 
 
         faults = Faults(**config.faults.model_dump())
         write_phantoms(folder, PhantomSpec(count=config.count, seed=config.phantom_seed, faults=faults))
+    if isinstance(config, PhantomPatchData) and root is None:
+        from covidnet.data.phantom_patches import PatchSpec, write_patches
+
+        write_patches(folder, PatchSpec(config.patients, config.patches, config.phantom_seed))
     scan = scan_folder(folder)
+    if isinstance(config, PhantomPatchData):
+        from covidnet.data.phantom_patches import place_records
+
+        scan.records = place_records(folder, scan.records)
     files = [folder / record.path for record in scan.records]
     settings = DecodeSettings(config.image_size, config.max_pixels)
     if config.cache:

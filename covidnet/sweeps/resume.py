@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from covidnet.config.schema import FolderData, PhantomData, TrainConfig
+from covidnet.config.check import check
+from covidnet.config.schema import DataConfig, TrainConfig
 from covidnet.data.changes import describe_changes, list_changes
 from covidnet.data.split import read_split
 from covidnet.errors import ConfigError, DataError, RunError
-from covidnet.runs.layout import RunLayout
+from covidnet.runs.layout import RunLayout, open_run
 from covidnet.sweeps.layout import SweepLayout, SweepRecord, read_record
 from covidnet.sweeps.plan import Plan
 
@@ -41,7 +40,7 @@ def check_resumable(layout: SweepLayout, plan: Plan) -> SweepRecord:
     if plan.jobs is None:
         _compare_fixed(layout, record, plan)
         return record
-    roots: dict[str, tuple[FolderData | PhantomData, RunLayout]] = {}
+    roots: dict[str, tuple[DataConfig, RunLayout]] = {}
     for job in plan.jobs:
         run = RunLayout(layout.directory / job.name)
         if run.config.is_file():
@@ -65,8 +64,8 @@ def _compare_fixed(layout: SweepLayout, record: SweepRecord, plan: Plan) -> None
 
 
 def _compare_settings(layout: SweepLayout, run: RunLayout, settings: TrainConfig) -> None:
-    stored = OmegaConf.to_container(OmegaConf.load(run.config), resolve=True)
-    before, now = dict(_flat(stored)), dict(_flat(settings.model_dump()))
+    stored = check(open_run(str(run.directory))[1], TrainConfig)  # with defaults for keys that it was made before
+    before, now = dict(_flat(stored.model_dump())), dict(_flat(settings.model_dump()))
     differing = [
         f"{key}: {before.get(key)!r} then, {now.get(key)!r} now"
         for key in sorted(before.keys() | now.keys())
@@ -96,7 +95,7 @@ def _flat(node: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
         yield prefix.rstrip("."), list(node) if isinstance(node, tuple) else node
 
 
-def _compare_images(settings: FolderData | PhantomData, run: RunLayout) -> None:
+def _compare_images(settings: DataConfig, run: RunLayout) -> None:
     """The images of one run stand for those of all the sweep's runs on this folder."""
     from covidnet.data.dataset import open_dataset
 

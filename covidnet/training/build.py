@@ -21,8 +21,10 @@ from covidnet.data.datamodule import XrayDataModule
 from covidnet.data.dataset import XrayDataset
 from covidnet.data.split import Split, SplitRow, read_split, stratified_split
 from covidnet.errors import ConfigError, DataError
-from covidnet.models.backbones import build_backbone, check_image_size
+from covidnet.models.backbones import check_image_size
+from covidnet.models.loss import build_loss
 from covidnet.models.module import XrayClassifier
+from covidnet.models.network import build_network, describe_head, freeze_backbone
 from covidnet.models.optim import build_optimizer, build_schedule
 from covidnet.runs.layout import RunLayout
 from covidnet.training.callbacks import BestAndLast, History, Patience, progress_callback
@@ -70,23 +72,31 @@ def build_datamodule(settings: TrainConfig, dataset: XrayDataset, split: Split) 
         normalize=settings.data.normalize,
         channels_last=settings.compute.channels_last,
         attributes=attributes_of(dataset.records),
+        sampling=settings.data.sampling,
     )
 
 
-def build_module(settings: TrainConfig, dataset: XrayDataset) -> XrayClassifier:
+def build_module(settings: TrainConfig, dataset: XrayDataset, split: Split) -> XrayClassifier:
     """The network with its loss, metrics, optimiser and schedule; its initial weights follow the seed."""
+    train = split.positions("train")
+    weights = attributes_of(dataset.records).weights
+    loss = build_loss(
+        settings.loss, dataset.classes, dataset.class_indices[train], None if weights is None else weights[train]
+    )
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     classes = dataset.classes
-    network = build_backbone(settings.backbone, len(classes), settings.weights)
+    network = build_network(settings.backbone, len(classes), settings.weights, settings.head, settings.data.image_size)
     check_image_size(network, settings.backbone, (settings.data.image_size,) * 2)
     if settings.compute.channels_last:
         network = network.to(memory_format=torch.channels_last)
+    frozen = freeze_backbone(network) if settings.freeze == "backbone" else []
     description = {
         "format": 1,
         "backbone": settings.backbone,
         "classes": classes,
         "image_size": settings.data.image_size,
         "normalize": settings.data.normalize,
+        **describe_head(settings.head),
     }
     return XrayClassifier(
         network,
@@ -95,6 +105,8 @@ def build_module(settings: TrainConfig, dataset: XrayDataset) -> XrayClassifier:
         partial(build_schedule, settings.scheduler),
         settings.seed,
         description,
+        loss,
+        frozen,
     )
 
 

@@ -19,7 +19,6 @@ from covidnet.data.datamodule import XrayDataModule
 from covidnet.data.dataset import XrayDataset, content_hash, open_dataset
 from covidnet.data.split import Split, write_split
 from covidnet.errors import ConfigError, RunError
-from covidnet.evaluation.metrics import known_class
 from covidnet.files import write_json
 from covidnet.models.backbones import validate_backbone
 from covidnet.models.module import XrayClassifier
@@ -40,6 +39,7 @@ from covidnet.training.build import (
 )
 from covidnet.training.callbacks import History
 from covidnet.training.history import Row, best_row, read_history
+from covidnet.training.needs import check_needs
 from covidnet.training.pruning import MedianPruning
 from covidnet.training.study import save_batch, save_study
 
@@ -61,12 +61,12 @@ def run_training(
     trainer = build_trainer(settings, layout, history, logger)
 
     dataset = open_dataset(settings.data)
-    known_class(settings.data.positive_class, dataset.classes)
+    check_needs(settings, dataset)
     split = split_dataset(settings, dataset)
     if resumed:
         refuse_changed_data(layout, dataset.rows(split))
     data = build_datamodule(settings, dataset, split)
-    module = build_module(settings, dataset)
+    module = build_module(settings, dataset, split)
     if trainer.is_global_zero:
         _describe_start(settings, layout, dataset, split, trainer)
         _record_start(settings, layout, dataset, split, trainer, data, logger)
@@ -126,7 +126,16 @@ def _describe_start(
         say(f"  {line}")
     say(dataset.pixel_report)
     device = trainer.strategy.root_device.type
-    say(f"model: {settings.backbone}, weights {settings.weights}, on {device}; run directory {layout.directory}")
+    say(
+        f"model: {_describe_model(settings)}, weights {settings.weights}, on {device}; run directory {layout.directory}"
+    )
+
+
+def _describe_model(settings: TrainConfig) -> str:
+    """Such as "vgg16 with frozen backbone and head pooled_mlp"."""
+    parts = ["frozen backbone"] if settings.freeze == "backbone" else []
+    parts += [f"head {settings.head.name}"] if settings.head.name != "default" else []
+    return settings.backbone + (f" with {' and '.join(parts)}" if parts else "")
 
 
 def left_out(dataset: XrayDataset) -> list[str]:
@@ -192,9 +201,8 @@ def _finish(
         "total_seconds": time.perf_counter() - started,
         **({"pruned": pruned} if pruned else {}),
     }
-    figures = save_results(
-        layout.directory, predictions, "test", dataset, settings.data.positive_class, protocol, rows, seconds
-    )
+    positive, rule = settings.data.positive_class, settings.aggregate
+    figures = save_results(layout.directory, predictions, "test", dataset, positive, protocol, rows, seconds, rule)
     if logger is not None:
         boards.add_results(logger, settings, overrides, layout.metrics, figures)
     for line in summarize(layout.metrics):
