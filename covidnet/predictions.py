@@ -65,6 +65,16 @@ class Predictions:
         """Only the rows of ``split``."""
         return Predictions(self.classes, tuple(row for row in self.rows if row.split == split))
 
+    def joined(self, other: Predictions) -> Predictions:
+        """Both tables' rows, these first; the classes must be the same."""
+        if self.classes != other.classes:
+            raise ValueError(f"classes {self.classes} and {other.classes} cannot stand in one table")
+        return Predictions(self.classes, self.rows + other.rows)
+
+    def without_split(self, split: str) -> Predictions:
+        """All rows but those of ``split``."""
+        return Predictions(self.classes, tuple(row for row in self.rows if row.split != split))
+
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
     """Write predictions.csv: path, split, label, prob_CLASS ..., predicted, correct. Floats keep every bit.

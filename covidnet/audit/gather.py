@@ -8,7 +8,7 @@ from covidnet.audit.examine import Material
 from covidnet.audit.properties import read_properties
 from covidnet.audit.table import find_table
 from covidnet.audit.views import SIDE, take_views
-from covidnet.config.schema import DataConfig
+from covidnet.config.schema import AnyData
 from covidnet.data.dataset import XrayDataset, open_dataset
 from covidnet.data.drawn import MANIFEST
 from covidnet.data.split import Split
@@ -22,7 +22,7 @@ def describe_split(split: Split) -> str:
     return ", ".join(f"{len(positions)} {name}" for name, positions in split.parts.items())
 
 
-def in_detail(dataset: XrayDataset, config: DataConfig) -> XrayDataset:
+def in_detail(dataset: XrayDataset, config: AnyData) -> XrayDataset:
     """The dataset, or where its images are too small to tell copies from other films, the same in a larger size.
 
     Args:

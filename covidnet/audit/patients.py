@@ -9,15 +9,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from covidnet.audit.table import Column
+from covidnet.data.patients import patient_in_name
 from covidnet.data.records import Record
-
-_WORD = r"(?:person|patient|pat|subject|subj|sub|case|pid)"
-PATIENT_PATTERNS = (
-    re.compile(rf"^(?P<before>|.*[^A-Za-z]){_WORD}[-_ ]?(?P<id>[A-Z]?\d+)", re.IGNORECASE),
-    re.compile(r"^(?P<before>)(?P<id>\d{8})_\d{3}$"),  # NIH ChestX-ray14: PATIENT_FOLLOWUP
-    re.compile(r"^(?P<before>)p(?P<id>\d{8})$"),  # MIMIC-CXR: a folder per patient
-)
-"""Names that carry a patient's number, tried on the file's stem and on each folder above it."""
 
 SERIES_PATTERNS = (
     re.compile(r"^(.*?)[-_. ]?day[-_. ]?\d+()$", re.IGNORECASE),
@@ -60,7 +53,7 @@ def find_patients(records: Sequence[Record], column: Column | None) -> Identitie
     """Patient ids from the table's column where there is one, else from the names."""
     if column is not None:
         return Identities(f"the column {column.name}", column.values)
-    ids = tuple(_patient(record) for record in records)
+    ids = tuple(patient_in_name(record.path) for record in records)
     return Identities("the names" if any(ids) else None, ids)
 
 
@@ -73,15 +66,3 @@ def find_series(records: Sequence[Record]) -> Identities:
         found = next((match for match in matches if match and match.group(1)), None)
         ids.append(f"{found.group(1)}*{found.group(2)}" if found else "")
     return Identities("names of one series" if any(ids) else None, tuple(ids))
-
-
-def _patient(record: Record) -> str:
-    """Such as ``person12`` or ``lancet-case2``; empty where the name says nothing."""
-    path = PurePosixPath(record.path)
-    # The label's folder may be called "case"; it names no patient.
-    for part in (path.stem, *reversed(path.parts[:-2])):
-        for pattern in PATIENT_PATTERNS:
-            match = pattern.match(part)
-            if match:
-                return part[: match.end("id")].lower()
-    return ""

@@ -15,7 +15,8 @@ from covidnet.config.check import check
 from covidnet.config.schema import AuditCommandConfig, AuditConfig, TrainConfig
 from covidnet.console import RESEARCH_ONLY, console, say
 from covidnet.data.dataset import XrayDataset, open_dataset
-from covidnet.data.split import Split, read_split, stratified_split
+from covidnet.data.protocols import split_records
+from covidnet.data.split import Split, read_split
 from covidnet.errors import ConfigError, DataError
 from covidnet.predictions import read_predictions
 from covidnet.reporting.audit import MARKDOWN, save_audit
@@ -53,10 +54,8 @@ def _audit_folder(asked: AuditCommandConfig) -> None:
 
 def _planned_split(asked: AuditCommandConfig, dataset: XrayDataset) -> tuple[Split | None, str]:
     """The split that train.py would make, or the reason why it cannot."""
-    labels = [record.label for record in dataset.records]
-    val_size = asked.data.val_size if asked.protocol == "holdout" else None
     try:
-        split = stratified_split(labels, asked.random_state, asked.data.test_size, val_size)
+        split = split_records(asked, dataset.records)
     except DataError as error:
         return None, str(error)
     return split, f"random_state={asked.random_state}: {describe_split(split)}"
@@ -65,6 +64,8 @@ def _planned_split(asked: AuditCommandConfig, dataset: XrayDataset) -> tuple[Spl
 def _audit_run(asked: AuditCommandConfig, directory: str) -> None:
     layout, stored = open_run(directory)
     settings = check(stored, TrainConfig)
+    if layout.folds:
+        raise ConfigError(f"run={directory}: a run over folds; give one of them, such as run={layout.folds[0]}")
     recorded = read_split(layout.split)
     dataset = open_dataset(settings.data, recorded_root(layout, asked.data_root))
     positions = {record.path: position for position, record in enumerate(dataset.records)}

@@ -5,19 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from covidnet.compute import prepare_process
 from covidnet.config.check import check
-from covidnet.config.schema import EvaluateConfig, TrainConfig
+from covidnet.config.schema import CsvData, EvaluateConfig, TrainConfig
 from covidnet.console import say
 from covidnet.data.changes import describe_changes, list_changes
 from covidnet.data.split import SplitRow, read_split
 from covidnet.errors import ConfigError, DataError
-from covidnet.runs.layout import RunLayout, open_run
-from covidnet.runs.recorded import recorded_root, recorded_split
+from covidnet.runs.layout import FOLD, RunLayout, open_run
+from covidnet.runs.recorded import recorded_root, recorded_split, recorded_table
+
+if TYPE_CHECKING:
+    from covidnet.data.dataset import XrayDataset
 
 
 def evaluate(config: DictConfig) -> None:
@@ -28,29 +31,79 @@ def evaluate(config: DictConfig) -> None:
     """
     asked = check(config, EvaluateConfig)
     layout, stored = open_run(asked.run)
-    settings = check(stored, TrainConfig)
-    recorded = read_split(layout.split)
+    settings = _with_external(check(stored, TrainConfig), asked)
     root = recorded_root(layout, asked.data_root)
+    settings = _with_table(settings, layout)
     prepare_process(settings.compute)
-    score(asked, settings, layout, recorded, root)
+    if layout.folds:
+        _score_folds(asked, settings, layout, root)
+    else:
+        score(asked, settings, layout, read_split(layout.split), root)
+
+
+def _with_external(settings: TrainConfig, asked: EvaluateConfig) -> TrainConfig:
+    if asked.external is None:
+        return settings
+    if settings.protocol == "source":
+        raise ConfigError(f"external={asked.external}: this run's external images are those of the source left out.")
+    changes = {"external": asked.external, "external_classes": asked.external_classes}
+    return settings.model_copy(update={"data": settings.data.model_copy(update=changes)})
+
+
+def _with_table(settings: TrainConfig, layout: RunLayout) -> TrainConfig:
+    """The table where the run found it, whatever the present directory is."""
+    table = recorded_table(layout)
+    if table is None or not isinstance(settings.data, CsvData):
+        return settings
+    return settings.model_copy(update={"data": settings.data.model_copy(update={"table": table})})
+
+
+def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout, root: Path) -> None:
+    """Score each fold, then all of them together."""
+    from covidnet.evaluation.folds import Fold, pool_folds, summarize_folds
+    from covidnet.predictions import read_predictions
+    from covidnet.reporting.results import Protocol, save_results, summarize
+
+    if asked.split != "test":
+        raise ConfigError(f"split={asked.split}: of a run over folds only the test images can be pooled; give one fold")
+    folds = []
+    for directory in layout.folds:
+        run = RunLayout(directory)
+        number = int(directory.name.removeprefix(FOLD))
+        dataset = score(asked, settings.model_copy(update={"fold": number}), run, read_split(run.split), root)
+        scored = RunLayout(directory / "evaluation" / asked.split)
+        folds.append(Fold.read(scored.metrics, read_predictions(scored.predictions), run.split))
+    target = RunLayout(layout.directory / "evaluation" / asked.split)
+    extra = {"run": str(layout.directory), "checkpoint": asked.checkpoint, "folds": summarize_folds(folds)}
+    protocol = Protocol.of(settings.protocol, "val")
+    positive, rule = settings.data.positive_class, settings.aggregate
+    save_results(target.directory, pool_folds(folds), "test", dataset, positive, protocol, [], extra, rule)
+    for line in summarize(target.metrics):
+        say(line)
+    say(f"results: {target.directory}")
+    if asked.checkpoint == "best":
+        say(_compare(layout.predictions, target.predictions))
 
 
 def score(
     asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout, recorded: Sequence[SplitRow], root: Path
-) -> None:
-    """The part that needs torch."""
+) -> XrayDataset:
+    """Score one run on one split; the part that needs torch."""
     import torch
 
     from covidnet.data.dataset import open_dataset
+    from covidnet.data.external import PART, open_external
     from covidnet.models.predict import load_network, predict
     from covidnet.reporting.results import Protocol, save_results, summarize
     from covidnet.training.build import build_datamodule
+    from covidnet.training.external import predict_external
 
     started = time.perf_counter()
     if settings.compute.num_threads is not None:
         torch.set_num_threads(settings.compute.num_threads)
     device = _device(asked.device)
     network, classes = load_network(layout.best if asked.checkpoint == "best" else layout.last)
+    external = open_external(settings.data, classes)
     # An unreadable image is one that changed, and is told and refused with the others.
     dataset = open_dataset(settings.data.model_copy(update={"on_bad_image": "skip"}), root)
     current = {
@@ -66,11 +119,15 @@ def score(
         )
     split = recorded_split(recorded, {path: position for path, (position, _) in current.items()})
     data = build_datamodule(settings, dataset, split)
-    protocol = Protocol.named(settings.protocol)
+    protocol = Protocol.of(settings.protocol, split.validation)
     parts = _parts(asked.split, split.parts, protocol.validation)
+    if asked.split == "test" and PART in split.parts:
+        parts = [*parts, PART]
     predictions = predict(network, data, parts, classes, dataset.records, device)
+    if external is not None:
+        predictions = predictions.joined(predict_external(settings, network, external, classes, device))
     if asked.split == "val" and protocol.validation == "test":
-        say("this run validated on its test images (protocol=article): split=val is split=test")
+        say("this run validated on its test images: split=val is split=test")
     directory = layout.directory / "evaluation" / asked.split
     shown = asked.split if asked.split == "all" else parts[0]
     extra: dict[str, Any] = {
@@ -85,6 +142,7 @@ def score(
     say(f"results: {directory} ({time.perf_counter() - started:.1f} s)")
     if asked.checkpoint == "best":
         say(_compare(layout.predictions, directory / "predictions.csv"))
+    return dataset
 
 
 def _device(name: str) -> str:

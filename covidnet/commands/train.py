@@ -50,7 +50,7 @@ def _train(settings: TrainConfig, layout: RunLayout, overrides: list[str], *, re
     started = time.perf_counter()
     prepare_process(settings.compute)
 
-    from covidnet.training.pipeline import run_training
+    from covidnet.training.run import run_training
 
     return run_training(settings, layout, overrides, resumed=resumed, started=started)
 

@@ -26,6 +26,7 @@ TAGS = ("name", "source")
 HOW_TO_GIVE = {
     "data.root": "give the folder that holds one sub-folder per class, data.root=PATH; "
     "or try experiment=demo, which needs no data",
+    "data.table": "give the table that lists the images, data.table=PATH",
     "run": "give the directory of a finished run, run=outputs/...",
 }
 

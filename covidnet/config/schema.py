@@ -27,9 +27,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class DataSettings(Section):
-    """What all data sources share: the split, the pixels and the loader."""
+Classes = dict[Name, Name | list[Name]]
+Protocol = Literal["article", "holdout", "patient", "kfold", "source", "given"]
 
+
+class DataSettings(Section):
+    """What all data sources share: the split, the pixels, the loader and the external test set."""
+
+    external: Name | None = None
+    external_classes: Classes | None = None
     image_size: Annotated[int, Field(ge=16, le=4096)]
     test_size: OpenFraction
     val_size: OpenFraction
@@ -44,11 +50,63 @@ class DataSettings(Section):
     num_workers: Annotated[int, Field(ge=0)]
 
 
-class FolderData(DataSettings):
+class NamedData(DataSettings):
+    """Images in class folders, whose names may tell patient and source."""
+
+    root: Name
+    patients: Name | None = None
+    sources: Name | None = None
+
+
+class FolderData(NamedData):
     """Images in class folders."""
 
     source: Literal["folder"]
+
+
+class TableColumns(Section):
+    """Names of columns; auto takes a well-known name where the table has one, null none."""
+
+    path: Name
+    label: Name
+    patient: Name | None
+    source: Name | None
+    split: Name | None
+    view: Name | None
+    age: Name | None
+    sex: Name | None
+    weight: Name | None
+    x: Name | None
+    y: Name | None
+
+
+class TableData(DataSettings):
+    """Images that a table lists."""
+
+    patient_labels: Literal["one", "many"]
+
+
+class CsvData(TableData):
+    """Any table with a row per image; see conf/data/csv.yaml."""
+
+    source: Literal["csv"]
+    table: Name
+    root: Name | None
+    columns: TableColumns
+    classes: Classes | None
+    separator: Literal["auto", "comma", "semicolon", "tab", "pipe"]
+    encoding: Name
+
+
+class CohenData(TableData):
+    """The public covid-chestxray-dataset; see conf/data/cohen.yaml."""
+
+    source: Literal["cohen"]
     root: Name
+    findings: Annotated[Classes, Field(min_length=1)]
+    views: list[Name]
+    modality: Name
+    source_column: Name | None
 
 
 class FaultsConfig(Section):
@@ -65,11 +123,10 @@ class FaultsConfig(Section):
     names: Fraction
 
 
-class PhantomData(DataSettings):
+class PhantomData(NamedData):
     """Images drawn by the project itself."""
 
     source: Literal["phantoms"]
-    root: Name
     count: Annotated[int, Field(ge=10, le=100_000)]
     phantom_seed: SeedInt
     faults: FaultsConfig
@@ -85,7 +142,8 @@ class PhantomPatchData(DataSettings):
     phantom_seed: SeedInt
 
 
-DataConfig = Annotated[FolderData | PhantomData | PhantomPatchData, Field(discriminator="source")]
+AnyData = FolderData | CsvData | CohenData | PhantomData | PhantomPatchData
+DataConfig = Annotated[AnyData, Field(discriminator="source")]
 
 
 class AugmentConfig(Section):
@@ -308,19 +366,56 @@ class AuditConfig(Section):
     fail_on: Literal["blocker", "warning", "never"]
 
 
-class TrainConfig(Section):
-    """Everything that defines a run of train.py."""
+class ProtocolKeys(Section):
+    """Who trains, who chooses the epoch, who is tested; see conf/train.yaml."""
 
     random_state: SeedInt
+    protocol: Protocol
+    folds: Annotated[int, Field(ge=2, le=1000)] = 5
+    repeats: Annotated[int, Field(ge=1, le=1000)] = 1
+    fold: Annotated[int, Field(ge=0)] | None = None
+    data: DataConfig
+
+    @model_validator(mode="after")
+    def _fractions_leave_images_to_train_on(self) -> ProtocolKeys:
+        if self.protocol in {"holdout", "patient"} and self.data.test_size + self.data.val_size >= 1.0:
+            raise ValueError(
+                f"data.test_size={self.data.test_size:g} and data.val_size={self.data.val_size:g} leave nothing to "
+                "train on; expected a sum below 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _folds_have_a_protocol(self) -> ProtocolKeys:
+        if self.fold is not None and self.protocol not in {"kfold", "source"}:
+            raise ValueError(f"fold={self.fold}: protocol={self.protocol} has no folds; give protocol=kfold or source")
+        if self.protocol == "kfold" and self.fold is not None and self.fold >= self.folds * self.repeats:
+            raise ValueError(
+                f"fold={self.fold}: folds={self.folds} and repeats={self.repeats} make the folds 0 to "
+                f"{self.folds * self.repeats - 1}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_set_is_external(self) -> ProtocolKeys:
+        if self.protocol == "source" and self.data.external is not None:
+            raise ValueError(
+                f"data.external={self.data.external}: with protocol=source the source left out is the external test "
+                "set already; give another protocol, or data.external=null"
+            )
+        return self
+
+
+class TrainConfig(ProtocolKeys):
+    """Everything that defines a run of train.py."""
+
     seed: SeedInt
-    protocol: Literal["article", "holdout"]
     backbone: Name
     weights: Name
     freeze: Literal["none", "backbone"] = "none"
     aggregate: Literal["none", "mean", "max", "noisy_or"] = "none"
     resume: str | None
     output_dir: Name
-    data: DataConfig
     augment: AugmentConfig
     head: HeadConfig = DefaultHeadConfig()
     loss: LossConfig = LossConfig()
@@ -334,12 +429,9 @@ class TrainConfig(Section):
     audit: AuditConfig
 
     @model_validator(mode="after")
-    def _fractions_leave_images_to_train_on(self) -> TrainConfig:
-        if self.protocol == "holdout" and self.data.test_size + self.data.val_size >= 1.0:
-            raise ValueError(
-                f"data.test_size={self.data.test_size:g} and data.val_size={self.data.val_size:g} leave nothing to "
-                "train on; expected a sum below 1"
-            )
+    def _whole_runs_are_pruned(self) -> TrainConfig:
+        if self.sweep.prune is not None and self.protocol in {"kfold", "source"} and self.fold is None:
+            raise ValueError(f"sweep.prune={self.sweep.prune}: a run over all folds cannot be pruned; sweep over fold")
         return self
 
     @model_validator(mode="after")
@@ -360,15 +452,12 @@ class TrainConfig(Section):
         return self
 
 
-class AuditCommandConfig(Section):
+class AuditCommandConfig(ProtocolKeys):
     """Everything that defines a run of python -m covidnet.audit."""
 
     run: str | None
     data_root: str | None
-    random_state: SeedInt
-    protocol: Literal["article", "holdout"]
     output_dir: Name
-    data: DataConfig
     audit: AuditConfig
 
 
@@ -377,6 +466,8 @@ class EvaluateConfig(Section):
 
     run: Name
     split: Literal["train", "val", "test", "all"]
+    external: str | None
+    external_classes: Classes | None
     checkpoint: Literal["best", "last"]
     data_root: str | None
     allow_changed_data: bool

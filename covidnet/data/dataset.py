@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from covidnet.config.schema import DataConfig, PhantomData, PhantomPatchData
+from covidnet.config.schema import AnyData
 from covidnet.data.cache import cache_pixels
 from covidnet.data.images import ImageInfo
 from covidnet.data.pixels import DecodeSettings, Inspected, PixelSource, stream_pixels
-from covidnet.data.records import Record, Scan, scan_folder
+from covidnet.data.records import Record, Scan
+from covidnet.data.sources import expanded, scan_source
 from covidnet.data.split import Split, SplitRow
 from covidnet.errors import DataError
 
@@ -60,46 +61,29 @@ def content_hash(rows: Sequence[SplitRow]) -> str:
     return digest.hexdigest()
 
 
-def open_dataset(config: DataConfig, root: Path | None = None) -> XrayDataset:
-    """Scan the folder (or draw the phantoms), decode its images or open their cache, and leave out unreadable ones.
+def open_dataset(config: AnyData, root: Path | None = None) -> XrayDataset:
+    """Find the images, decode them or open their cache, and leave out unreadable ones.
 
     Args:
         config: The data group of the configuration.
-        root: Where the images are, when not at ``config.root``.
+        root: Where the images are, when not where ``config`` says.
 
     Raises:
-        DataError: The folder or its images cannot be used; unreadable images are all listed at once.
+        DataError: The source or its images cannot be used; unreadable images are all listed at once.
+        ConfigError: A key does not fit the data.
     """
-    folder = _expanded("data.root", root or Path(config.root))
-    if isinstance(config, PhantomData) and root is None:
-        from covidnet.data.faults import Faults
-        from covidnet.data.phantoms import PhantomSpec, write_phantoms
+    return open_scan(scan_source(config, root), config)
 
-        faults = Faults(**config.faults.model_dump())
-        write_phantoms(folder, PhantomSpec(count=config.count, seed=config.phantom_seed, faults=faults))
-    if isinstance(config, PhantomPatchData) and root is None:
-        from covidnet.data.phantom_patches import PatchSpec, write_patches
 
-        write_patches(folder, PatchSpec(config.patients, config.patches, config.phantom_seed))
-    scan = scan_folder(folder)
-    if isinstance(config, PhantomPatchData):
-        from covidnet.data.phantom_patches import place_records
-
-        scan.records = place_records(folder, scan.records)
-    files = [folder / record.path for record in scan.records]
+def open_scan(scan: Scan, config: AnyData) -> XrayDataset:
+    """The dataset of images that were found before; see `open_dataset`."""
+    files = [scan.root / record.path for record in scan.records]
     settings = DecodeSettings(config.image_size, config.max_pixels)
     if config.cache:
-        inspected = cache_pixels(files, settings, _expanded("data.cache_dir", Path(config.cache_dir)))
+        inspected = cache_pixels(files, settings, expanded("data.cache_dir", Path(config.cache_dir)))
     else:
         inspected = stream_pixels(files, settings)
     return _readable(scan, inspected, config.on_bad_image)
-
-
-def _expanded(key: str, path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise DataError(f"{key}={path}: no such home folder. Write the path in full.") from error
 
 
 def _readable(scan: Scan, inspected: Inspected, on_bad_image: str) -> XrayDataset:

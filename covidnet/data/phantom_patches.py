@@ -7,8 +7,8 @@ out of CT slices. Two diseases have the same opacities, but in different places:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,8 @@ from covidnet.data.phantoms import (
     random_stream,
     shuffled_number,
 )
-from covidnet.data.records import Record
-from covidnet.errors import DataError, RunError
-from covidnet.files import read_csv, write_csv
+from covidnet.errors import DataError
+from covidnet.files import write_csv
 
 CLASSES = ("covid", "influenza", "normal")
 TABLE = "metadata.csv"
@@ -172,36 +171,3 @@ def write_patches(folder: Path, spec: PatchSpec) -> Path:
     return draw_once(
         folder, manifest, lambda: [path for patient in plan_patients(spec) for path in patient.paths], draw
     )
-
-
-def place_records(folder: Path, records: Sequence[Record]) -> list[Record]:
-    """The records of a folder of patches with their patients and positions, from metadata.csv in it.
-
-    Raises:
-        DataError: The table is missing or not the one that `write_patches` writes, or lacks a patch.
-    """
-    path = folder / TABLE
-    try:
-        header, lines = read_csv(path, "Expected the table of a folder that data=phantom_patches has drawn.")
-    except RunError as error:
-        raise DataError(str(error)) from error
-    if tuple(header) != COLUMNS:
-        raise DataError(f"{path}: found the columns {', '.join(header)}; expected {', '.join(COLUMNS)}.")
-    known = dict(_place(f"{path}, line {number}", values) for number, values in lines)
-    missing = [record.path for record in records if record.path not in known]
-    if missing:
-        raise DataError(
-            f"{path}: says nothing of {missing[0]} ({len(missing)} of {len(records)} patches are not in it)."
-        )
-    return [replace(record, patient=known[record.path][0], position=known[record.path][1]) for record in records]
-
-
-def _place(where: str, values: Sequence[str]) -> tuple[str, tuple[str, tuple[float, float]]]:
-    path, _, patient, *xy = values
-    try:
-        x, y = (float(value) for value in xy)
-    except ValueError as error:
-        raise DataError(f"{where}: a position is not a number ({error}).") from error
-    if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
-        raise DataError(f"{where}: found the position ({x:g}, {y:g}); expected x and y in [0, 1].")
-    return path, (patient, (x, y))

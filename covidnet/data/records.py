@@ -54,6 +54,8 @@ class Scan:
     other_files: int = 0
     hidden: int = 0
     outside_classes: list[str] = field(default_factory=list)
+    excluded: Counter[str] = field(default_factory=Counter)
+    """Rows of a table that were not chosen, by reason."""
     loops: list[str] = field(default_factory=list)
     """Links that were not followed: to a folder that was read already or lies above the root, or to themselves."""
 

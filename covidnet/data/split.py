@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from covidnet.errors import DataError, RunError
 from covidnet.files import read_csv, write_csv
 
-PARTS = ("train", "val", "test")
+PARTS = ("train", "val", "test", "external", "unused")
+"""With protocol=source, ``external`` is the source left out, ``unused`` other images of its patients."""
 COLUMNS = ("path", "label", "split", "sha256")
 OPTIONAL = ("patient", "source")
 """Further columns of split.csv, where the data source knows them."""
@@ -55,6 +56,11 @@ class SplitRow:
     source: str = ""
 
 
+def whole(records: Sequence[object], part: str) -> Split:
+    """All images in one part."""
+    return Split({part: np.arange(len(records), dtype=np.int64)})
+
+
 def stratified_split(
     labels: Sequence[str], random_state: int, test_size: float, val_size: float | None = None
 ) -> Split:
@@ -71,35 +77,54 @@ def stratified_split(
             part.
     """
     names = np.asarray(labels)
-    _check_classes(names, 2 if val_size is None else 3)
-    rest, test = _split_off(np.arange(len(labels)), names, test_size, random_state, f"data.test_size={test_size:g}")
+    check_classes(names, 2 if val_size is None else 3)
+    rest, test = split_off(np.arange(len(labels)), names, test_size, random_state, f"data.test_size={test_size:g}")
     parts = {"train": rest, "test": test}
     if val_size is not None:
         share = val_size / (1.0 - test_size)
-        train, val = _split_off(rest, names, share, random_state, f"data.val_size={val_size:g}")
+        train, val = split_off(rest, names, share, random_state, f"data.val_size={val_size:g}")
         parts = {"train": train, "val": val, "test": test}
     return Split({name: np.sort(part).astype(np.int64) for name, part in parts.items()})
 
 
-def _check_classes(names: NDArray[np.str_], needed: int) -> None:
+def check_classes(names: NDArray[np.str_], needed: int) -> None:
+    """Refuse labels of fewer than two classes, or a class of fewer than ``needed`` images.
+
+    Raises:
+        DataError: See above.
+    """
     counts = Counter(names.tolist())
     if len(counts) < 2:
         raise DataError(
-            f"found {len(counts)} class ({_listed(counts)}); expected at least two. "
+            f"found {len(counts)} class ({listed_counts(counts)}); expected at least two. "
             "Give the folder above the class folders, data.root=PATH."
         )
     small = [name for name, count in sorted(counts.items()) if count < needed]
     if small:
         raise DataError(
-            f"class {', '.join(small)} has fewer than {needed} images (found {_listed(counts)}), so it cannot be in "
-            "every part of a stratified split. Add images, or take the class's folder out of data.root."
+            f"class {', '.join(small)} has fewer than {needed} images (found {listed_counts(counts)}), so it cannot be "
+            "in every part of a stratified split. Add images, or take the class's folder out of data.root."
         )
 
 
-def _split_off(
+def split_off(
     positions: NDArray[np.int64], names: NDArray[np.str_], share: float, random_state: int, setting: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The positions that stay and those taken, each with all classes; ``setting`` is what the user chose."""
+    """Divide images with the class shares kept.
+
+    Args:
+        positions: The images to divide.
+        names: Class of each image of the dataset, shape (N,).
+        share: Of ``positions``, to be taken.
+        random_state: Decides the division.
+        setting: What the user chose, for messages.
+
+    Returns:
+        The positions that stay and those taken, each with all classes.
+
+    Raises:
+        DataError: One side would lack a class.
+    """
     from sklearn.model_selection import train_test_split
 
     counts = Counter(names[positions].tolist())
@@ -113,7 +138,7 @@ def _split_off(
             f"{setting} divides {len(positions)} images into {taken} and {left}; expected at least one for each of "
             f"{len(counts)} classes on both sides. {advice}"
         )
-    found = f"(found {_listed(counts)}). Choose another share, add images, or take the folder out of data.root."
+    found = f"(found {listed_counts(counts)}). Choose another share, add images, or take the folder out of data.root."
     single = [name for name, count in sorted(counts.items()) if count < 2]
     if single:
         raise DataError(f"{setting} cannot divide class {', '.join(single)}, of which one image is left {found}")
@@ -124,7 +149,8 @@ def _split_off(
     return stay, go
 
 
-def _listed(counts: Counter[str]) -> str:
+def listed_counts(counts: Counter[str]) -> str:
+    """Such as ``covid 25, normal 25``."""
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 

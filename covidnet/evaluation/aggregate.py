@@ -102,8 +102,8 @@ def negative_class(classes: Sequence[str], rule: str) -> int | None:
 def no_patients(rule: str) -> str:
     """The message for data that do not tell whose images are whose."""
     return (
-        f"aggregate={rule}: the data do not say which images are of one patient; expected a column with patients, "
-        "or aggregate=none"
+        f"aggregate={rule}: no image's patient is known. A table names them with data.columns.patient=COLUMN, a folder "
+        "with data.patients=names or a regular expression; aggregate=none needs none"
     )
 
 

@@ -9,8 +9,9 @@ from covidnet.config.schema import LocationHeadConfig, PooledMLPHeadConfig
 from covidnet.errors import DataError
 
 NO_POSITIONS = (
-    "head=location needs the position of every patch: two columns with x and y in [0, 1], from the upper left corner "
-    "of the region that the patch was cut from. data=phantom_patches has them; head=default needs none"
+    "head=location needs the position of every patch: columns with x and y in [0, 1], from the upper left corner of "
+    "the region that the patches were cut from (data=csv data.columns.x=COLUMN data.columns.y=COLUMN). "
+    "data=phantom_patches has them; head=default needs none"
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from covidnet.data.external import PART as EXTERNAL
 from covidnet.evaluation.aggregate import aggregate
 from covidnet.evaluation.metrics import compute_metrics
 from covidnet.predictions import Predictions, read_predictions, write_predictions
@@ -22,7 +23,7 @@ def save_patients(
     Args:
         directory: Where the file goes.
         table: Rows of images, as read back from predictions.csv.
-        split: The part that the metrics describe; ``all`` takes every row.
+        split: The part that the metrics describe; ``all`` takes every row but those of an external test set.
         rule: How the images of a patient are combined: ``mean``, ``max`` or ``noisy_or``.
         positive_class: Of sensitivity and specificity; None chooses.
 
@@ -33,7 +34,7 @@ def save_patients(
         return {}
     write_predictions(aggregate(table, rule), directory / FILE)
     patients = read_predictions(directory / FILE)
-    scored = patients if split == "all" else patients.of_split(split)
+    scored = patients.without_split(EXTERNAL) if split == "all" else patients.of_split(split)
     return {"patients": {"aggregate": rule, **compute_metrics(scored, positive_class)}}
 
 

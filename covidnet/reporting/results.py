@@ -12,6 +12,8 @@ import numpy as np
 
 from covidnet.console import RESEARCH_ONLY
 from covidnet.data.dataset import XrayDataset
+from covidnet.data.external import PART as EXTERNAL
+from covidnet.evaluation.external import accuracy_drop
 from covidnet.evaluation.metrics import classification_report_text, compute_metrics
 from covidnet.figures.predictions import confusion_figure, test_images_figure
 from covidnet.figures.style import save_figure
@@ -31,11 +33,10 @@ class Protocol:
     warning: str | None
 
     @classmethod
-    def named(cls, name: str) -> Protocol:
-        """The protocol of the configuration's ``protocol`` key."""
-        if name == "article":
-            return cls(name, "test", "the epoch was chosen on these same images: optimistic")
-        return cls(name, "val", None)
+    def of(cls, name: str, validation: str) -> Protocol:
+        """The protocol of the configuration's ``protocol`` key, with the part that chose the epoch."""
+        optimistic = "the epoch was chosen on these same images: optimistic"
+        return cls(name, validation, optimistic if validation == "test" else None)
 
     def to_json(self, split: str) -> dict[str, str | None]:
         """Plain values for metrics.json, with the warning that holds for ``split``."""
@@ -44,7 +45,7 @@ class Protocol:
             warning = "the model was trained on these same images: not a measure of anything new"
         elif split == "all":
             warning = "the model was trained on most of these images: not a measure of anything new"
-        elif split == "val" and self.name != "article":
+        elif split == "val" and self.validation == "val":
             warning = "the epoch was chosen on these same images: optimistic"
         return {"name": self.name, "chosen_on": self.validation, "warning": warning}
 
@@ -79,12 +80,14 @@ def save_results(
     layout = RunLayout(directory)
     write_predictions(predictions, layout.predictions)
     table = read_predictions(layout.predictions)
-    scored = table if split == "all" else table.of_split(split)
+    external = table.of_split(EXTERNAL)
+    scored = table.without_split(EXTERNAL) if split == "all" else table.of_split(split)
     metrics = {
         "split": split,
         "protocol": protocol.to_json(split),
         **compute_metrics(scored, positive_class),
         **save_patients(directory, table, split, aggregate, positive_class),
+        **(_external_metrics(scored, external, positive_class) if len(external) else {}),
         **extra,
         "notice": RESEARCH_ONLY,
     }
@@ -93,12 +96,24 @@ def save_results(
         "confusion_matrix.png": confusion_figure(scored),
         "test_images.png": test_images_figure(scored, _pictures(dataset, scored)),
     }
+    if len(external):
+        figures["confusion_matrix_external.png"] = confusion_figure(external)
     if history:
         figures["curves.png"] = curves_figure(history, best_epoch=extra["epoch_kept"], val_name=protocol.validation)
     for name, figure in figures.items():
         save_figure(figure, directory / name)
     write_json(layout.metrics, metrics)
     return [directory / name for name in figures]
+
+
+def _external_metrics(scored: Predictions, external: Predictions, positive_class: str | None) -> dict[str, Any]:
+    return {
+        "external": {
+            **compute_metrics(external, positive_class),
+            "accuracy_drop": accuracy_drop(scored, external),
+            "sources": sorted({row.source for row in external.rows} - {""}),
+        }
+    }
 
 
 def _pictures(dataset: XrayDataset, predictions: Predictions) -> dict[str, Any]:
@@ -115,8 +130,13 @@ def summarize(metrics_file: Path) -> list[str]:
     """The lines that end a run: the number with its interval, the protocol, the notice."""
     metrics = json.loads(metrics_file.read_text())
     accuracy = metrics["accuracy"]
-    counted = f"{accuracy['n']} image" + ("" if accuracy["n"] == 1 else "s")
-    lines = [f"{metrics['split']} accuracy {_with_interval(accuracy)}, {counted}"]
+    folds = metrics.get("folds")
+    name = metrics["split"] if folds is None else f"out-of-fold ({folds['count']} folds)"
+    lines = [f"{name} accuracy {_with_interval(accuracy)}, {_images(accuracy['n'])}"]
+    if folds is not None:
+        lines.append(f"  mean of the folds {_mean_with_interval(folds['accuracy'])} ({folds['accuracy']['method']})")
+    if "external" in metrics:
+        lines += _external_lines(metrics["external"], folds)
     if metrics["protocol"]["warning"]:
         lines.append(f"  {metrics['protocol']['warning']}")
     positive = metrics["positive_class"]
@@ -135,6 +155,30 @@ def summarize(metrics_file: Path) -> list[str]:
             f"training {metrics['training_seconds']:.1f} s, in all {metrics['total_seconds']:.1f} s"
         )
     return [*lines, RESEARCH_ONLY]
+
+
+def _external_lines(external: Mapping[str, Any], folds: Mapping[str, Any] | None) -> list[str]:
+    """The external accuracy and how far it lies below the internal one, side by side."""
+    accuracy = external["accuracy"]
+    lines = [f"external accuracy {_with_interval(accuracy)}, {_images(accuracy['n'])}"]
+    drop = external["accuracy_drop"]
+    if folds is not None and folds.get("accuracy_drop") is not None:
+        lines.append(f"  drop from internal to unseen sources {_mean_with_interval(folds['accuracy_drop'], '+.2f')}")
+    elif drop["value"] is not None:
+        lines.append(f"  drop from internal to external {drop['value']:+.2f} [{drop['low']:+.2f}, {drop['high']:+.2f}]")
+    if external.get("auroc") is not None:
+        lines.append(f"  external AUROC {external['auroc']:.3f}")
+    return lines
+
+
+def _images(count: int) -> str:
+    return f"{count} image" + ("" if count == 1 else "s")
+
+
+def _mean_with_interval(mean: Mapping[str, Any], form: str = ".2f") -> str:
+    if mean["low"] is None:
+        return f"{mean['mean']:{form}} (no interval)"
+    return f"{mean['mean']:{form}} [{mean['low']:{form}}, {mean['high']:{form}}]"
 
 
 def _with_interval(rate: Mapping[str, Any]) -> str:

@@ -9,6 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from covidnet.errors import RunError
 
+FOLD = "fold="
+
 
 @dataclass(frozen=True)
 class RunLayout:
@@ -65,6 +67,16 @@ class RunLayout:
     def failure(self) -> Path:
         """In a sweep: why the run failed; gone when it is tried again."""
         return self.directory / "failure.json"
+
+    def fold(self, number: int) -> Path:
+        """The run directory of one fold, of a run over all folds."""
+        return self.directory / f"{FOLD}{number}"
+
+    @property
+    def folds(self) -> list[Path]:
+        """The run directories of the folds, in their order; empty for a run on one split."""
+        found = [path for path in self.directory.glob(f"{FOLD}*") if path.name.removeprefix(FOLD).isdigit()]
+        return sorted(found, key=lambda path: int(path.name.removeprefix(FOLD)))
 
     @property
     def predictions(self) -> Path:

@@ -33,6 +33,15 @@ def _found_in(layout: RunLayout) -> Path:
         raise RunError(f"{layout.environment}: does not say where the images are. Give data_root=PATH.") from error
 
 
+def recorded_table(layout: RunLayout) -> str | None:
+    """The table that the run read, or None where it read none."""
+    try:
+        table = json.loads(layout.environment.read_text())["data"].get("table")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return None if table is None else str(table)
+
+
 def recorded_split(recorded: Sequence[SplitRow], positions: Mapping[str, int]) -> Split:
     """The run's split over the images that are still there.
 

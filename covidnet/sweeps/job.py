@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
-import os
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import read_write
 
 from covidnet.console import console, say
 from covidnet.errors import CovidnetError
 from covidnet.files import write_json
 from covidnet.naming import short_value
 from covidnet.runs.layout import RunLayout
+from covidnet.runs.single import as_single_run, free_memory
 from covidnet.sweeps.layout import SweepLayout, SweepRecord
 from covidnet.sweeps.plan import swept_values
 from covidnet.training.history import best_row, read_history
 
 log = logging.getLogger(__name__)
-
-LAUNCH_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE")
-"""Lightning sets these for a run of several processes and leaves them; the next job would take itself for a part."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +54,7 @@ def run_sweep_job(job: SweepJob, work: Callable[[bool], float | None]) -> float 
     job.run.failure.unlink(missing_ok=True)
     resumed = job.run.last.is_file()
     try:
-        with as_single_run(job, resumed), _quiet(job.quiet):
+        with as_single_run(job.run, job.overrides, resumed), _quiet(job.quiet):
             loss = work(resumed)
     except Exception as error:
         _record_failure(job, error)
@@ -122,39 +113,3 @@ def _quiet(quiet: bool) -> Iterator[None]:
         yield
     finally:
         console.quiet = before
-
-
-@contextmanager
-def as_single_run(job: SweepJob, resumed: bool) -> Iterator[None]:
-    """Make this process look like ``python train.py`` of this job alone, and undo what the run leaves behind.
-
-    Lightning starts the further processes of a distributed run with this process's own arguments and Hydra's run
-    directory; those of a sweep would start the whole sweep again in every one of them.
-    """
-    arguments, variables = sys.argv, {name: os.environ.get(name) for name in LAUNCH_VARIABLES}
-    own = [f"resume={job.run.directory}"] if resumed else list(job.overrides)
-    sys.argv = [arguments[0], *own]
-    hydra: Any = HydraConfig.get()
-    with read_write(hydra):
-        hydra.run.dir = str(job.run.directory)
-    try:
-        yield
-    finally:
-        sys.argv = arguments
-        for name, value in variables.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def free_memory() -> None:
-    """Give back what the job held: its objects, its process group, and the memory that torch keeps on the GPU."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()

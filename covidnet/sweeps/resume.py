@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from covidnet.config.check import check
-from covidnet.config.schema import DataConfig, TrainConfig
+from covidnet.config.schema import AnyData, TrainConfig
 from covidnet.data.changes import describe_changes, list_changes
+from covidnet.data.sources import table_of
 from covidnet.data.split import read_split
 from covidnet.errors import ConfigError, DataError, RunError
 from covidnet.runs.layout import RunLayout, open_run
@@ -40,13 +41,14 @@ def check_resumable(layout: SweepLayout, plan: Plan) -> SweepRecord:
     if plan.jobs is None:
         _compare_fixed(layout, record, plan)
         return record
-    roots: dict[str, tuple[DataConfig, RunLayout]] = {}
+    roots: dict[str, tuple[AnyData, RunLayout]] = {}
     for job in plan.jobs:
         run = RunLayout(layout.directory / job.name)
         if run.config.is_file():
             _compare_settings(layout, run, job.settings)
+        data = job.settings.data
         if run.split.is_file():
-            roots.setdefault(job.settings.data.root, (job.settings.data, run))
+            roots.setdefault(str(table_of(data) or data.root), (data, run))
     for settings, run in roots.values():
         _compare_images(settings, run)
     return record
@@ -95,7 +97,7 @@ def _flat(node: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
         yield prefix.rstrip("."), list(node) if isinstance(node, tuple) else node
 
 
-def _compare_images(settings: DataConfig, run: RunLayout) -> None:
+def _compare_images(settings: AnyData, run: RunLayout) -> None:
     """The images of one run stand for those of all the sweep's runs on this folder."""
     from covidnet.data.dataset import open_dataset
 

@@ -19,7 +19,7 @@ from covidnet.data.augment import Augmentation
 from covidnet.data.changes import describe_changes, list_changes
 from covidnet.data.datamodule import XrayDataModule
 from covidnet.data.dataset import XrayDataset
-from covidnet.data.split import Split, SplitRow, read_split, stratified_split
+from covidnet.data.split import Split, SplitRow, read_split
 from covidnet.errors import ConfigError, DataError
 from covidnet.models.backbones import check_image_size
 from covidnet.models.loss import build_loss
@@ -29,13 +29,6 @@ from covidnet.models.optim import build_optimizer, build_schedule
 from covidnet.runs.layout import RunLayout
 from covidnet.training.callbacks import BestAndLast, History, Patience, progress_callback
 from covidnet.training.pruning import MedianPruning
-
-
-def split_dataset(settings: TrainConfig, dataset: XrayDataset) -> Split:
-    """The split that the protocol asks for."""
-    labels = [record.label for record in dataset.records]
-    val_size = settings.data.val_size if settings.protocol == "holdout" else None
-    return stratified_split(labels, settings.random_state, settings.data.test_size, val_size)
 
 
 def refuse_changed_data(layout: RunLayout, rows: Sequence[SplitRow]) -> None:

@@ -1,15 +1,15 @@
-"""One run from its settings to its results, step by step."""
+"""One split from its settings to its results, step by step."""
 
 from __future__ import annotations
 
 import shlex
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
-import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
 
@@ -17,10 +17,13 @@ from covidnet.config.schema import TrainConfig
 from covidnet.console import say
 from covidnet.data.datamodule import XrayDataModule
 from covidnet.data.dataset import XrayDataset, content_hash, open_dataset
-from covidnet.data.split import Split, write_split
+from covidnet.data.external import PART as EXTERNAL
+from covidnet.data.external import open_external
+from covidnet.data.protocols import split_records
+from covidnet.data.sources import table_of
+from covidnet.data.split import Split, SplitRow, whole, write_split
 from covidnet.errors import ConfigError, RunError
 from covidnet.files import write_json
-from covidnet.models.backbones import validate_backbone
 from covidnet.models.module import XrayClassifier
 from covidnet.models.predict import load_network, predict
 from covidnet.reporting.results import Protocol, save_results, summarize
@@ -35,46 +38,62 @@ from covidnet.training.build import (
     build_trainer,
     refuse_changed_data,
     shows_lines,
-    split_dataset,
 )
 from covidnet.training.callbacks import History
+from covidnet.training.external import predict_external
 from covidnet.training.history import Row, best_row, read_history
 from covidnet.training.needs import check_needs
 from covidnet.training.pruning import MedianPruning
 from covidnet.training.study import save_batch, save_study
 
 
-def run_training(
-    settings: TrainConfig, layout: RunLayout, overrides: list[str], *, resumed: bool, started: float
+@dataclass(frozen=True)
+class Images:
+    """What a run learns from and is tested on: its dataset, and a second one from elsewhere if there is one."""
+
+    dataset: XrayDataset
+    external: XrayDataset | None
+
+
+def open_images(settings: TrainConfig) -> Images:
+    """Open the images of a configuration, and refuse a class or an external set that does not fit them.
+
+    Raises:
+        DataError: Images cannot be used.
+        ConfigError: A key does not fit the images.
+    """
+    dataset = open_dataset(settings.data)
+    images = Images(dataset, open_external(settings.data, dataset.classes))
+    check_needs(settings, images.dataset, images.external)
+    return images
+
+
+def train_split(
+    settings: TrainConfig, layout: RunLayout, overrides: list[str], images: Images, *, resumed: bool, started: float
 ) -> float | None:
-    """Train as configured, then score the kept epoch and write all results into the run directory.
+    """Train on one split, then score the kept epoch and write all results into the run directory.
 
     Returns:
         The lowest validation loss, or None when none was finite.
     """
-    validate_backbone(settings.backbone, settings.weights)
-    if settings.compute.num_threads is not None:
-        torch.set_num_threads(settings.compute.num_threads)
-    protocol = Protocol.named(settings.protocol)
+    dataset = images.dataset
+    split = split_records(settings, dataset.records)
+    if resumed:
+        refuse_changed_data(layout, dataset.rows(split))
+    protocol = Protocol.of(settings.protocol, split.validation)
     logger = build_logger(settings, layout)
     history = History(layout.history, protocol.validation, shows_lines(settings))
     trainer = build_trainer(settings, layout, history, logger)
-
-    dataset = open_dataset(settings.data)
-    check_needs(settings, dataset)
-    split = split_dataset(settings, dataset)
-    if resumed:
-        refuse_changed_data(layout, dataset.rows(split))
     data = build_datamodule(settings, dataset, split)
     module = build_module(settings, dataset, split)
     if trainer.is_global_zero:
-        _describe_start(settings, layout, dataset, split, trainer)
-        _record_start(settings, layout, dataset, split, trainer, data, logger)
+        _describe_start(settings, layout, images, split, trainer)
+        _record_start(settings, layout, images, split, trainer, data, logger)
 
     fit(trainer, module, data, layout, resumed)
     rows = read_history(layout.history)
     if trainer.is_global_zero:
-        _finish(settings, layout, overrides, dataset, data, rows, logger, started, _pruned(trainer))
+        _finish(settings, layout, overrides, images, data, rows, logger, started, _pruned(trainer))
     best = best_row(rows)
     return None if best is None else best["val_loss"]
 
@@ -117,13 +136,18 @@ def fit(
 
 
 def _describe_start(
-    settings: TrainConfig, layout: RunLayout, dataset: XrayDataset, split: Split, trainer: lightning.Trainer
+    settings: TrainConfig, layout: RunLayout, images: Images, split: Split, trainer: lightning.Trainer
 ) -> None:
+    dataset = images.dataset
     counts = ", ".join(f"{name} {sum(record.label == name for record in dataset.records)}" for name in dataset.classes)
     sizes = ", ".join(f"{len(positions)} {name}" for name, positions in split.parts.items())
     say(f"data: {len(dataset.records)} images in {dataset.root} ({counts}); {sizes}")
     for line in left_out(dataset):
         say(f"  {line}")
+    if images.external is not None:
+        say(f"external test set: {len(images.external.records)} images in {images.external.root}")
+        for line in [*left_out(images.external), *_seen_before(images)]:
+            say(f"  {line}")
     say(dataset.pixel_report)
     device = trainer.strategy.root_device.type
     say(
@@ -138,6 +162,14 @@ def _describe_model(settings: TrainConfig) -> str:
     return settings.backbone + (f" with {' and '.join(parts)}" if parts else "")
 
 
+def _seen_before(images: Images) -> list[str]:
+    """A warning where images of the external set are among those that the run has."""
+    assert images.external is not None
+    own = {info.sha256 for info in images.dataset.infos}
+    shared = sum(info.sha256 in own for info in images.external.infos)
+    return [f"warning: {shared} of them are files that the run has itself: they are not external"] if shared else []
+
+
 def left_out(dataset: XrayDataset) -> list[str]:
     """What the scan did not use, in words; empty when it used everything."""
     scan = dataset.scan
@@ -148,6 +180,10 @@ def left_out(dataset: XrayDataset) -> list[str]:
         lines.append(f"left out, in no class folder: {len(scan.outside_classes)} images directly in {scan.root}")
     if scan.other_files or scan.hidden:
         lines.append(f"ignored: {scan.other_files} files that are no images, {scan.hidden} hidden ones")
+    if scan.excluded:
+        listed = ", ".join(f"{reason} ({count})" for reason, count in scan.excluded.most_common(8))
+        more = len(scan.excluded) - 8
+        lines.append(f"not chosen: {scan.excluded.total()} rows: {listed}" + (f" and {more} more" if more > 0 else ""))
     if scan.loops:
         lines.append(f"links not followed, their folders are read already: {', '.join(scan.loops)}")
     return lines
@@ -156,18 +192,19 @@ def left_out(dataset: XrayDataset) -> list[str]:
 def _record_start(
     settings: TrainConfig,
     layout: RunLayout,
-    dataset: XrayDataset,
+    images: Images,
     split: Split,
     trainer: lightning.Trainer,
     data: XrayDataModule,
     logger: TensorBoardLogger | None,
 ) -> None:
     """Write what is known before training: the split, the environment, the study of the dataset, a batch."""
+    dataset = images.dataset
     layout.metrics.unlink(missing_ok=True)  # its presence means finished
     layout.checkpoints.mkdir(parents=True, exist_ok=True)
     rows = dataset.rows(split)
     write_split(layout.split, rows)
-    described = {"root": str(dataset.root.absolute()), "images": len(rows), "sha256": content_hash(rows)}
+    described = describe_images(settings, images, rows)
     write_json(layout.environment, describe_environment(str(trainer.strategy.root_device), described))
     study = save_study(layout.directory, dataset, left_out(dataset))
     batch = save_batch(layout.directory, data, dataset.classes)
@@ -175,11 +212,31 @@ def _record_start(
         boards.add_start(logger, study, [layout.directory / "dataset.png", batch])
 
 
+def describe_images(settings: TrainConfig, images: Images, rows: list[SplitRow]) -> dict[str, Any]:
+    """Where the images are, and hashes of what they hold, for environment.json."""
+    described: dict[str, Any] = {
+        "root": str(images.dataset.root.absolute()),
+        "images": len(rows),
+        "sha256": content_hash(rows),
+    }
+    table = table_of(settings.data)
+    if table is not None:
+        described["table"] = str(table.absolute())
+    if images.external is not None:
+        own = images.external.rows(whole(images.external.records, EXTERNAL))
+        described["external"] = {
+            "root": str(images.external.root.absolute()),
+            "images": len(own),
+            "sha256": content_hash(own),
+        }
+    return described
+
+
 def _finish(
     settings: TrainConfig,
     layout: RunLayout,
     overrides: list[str],
-    dataset: XrayDataset,
+    images: Images,
     data: XrayDataModule,
     rows: list[Row],
     logger: TensorBoardLogger | None,
@@ -190,10 +247,13 @@ def _finish(
     best = best_row(rows)
     if best is None:
         raise RunError(f"{layout.history}: no epoch has a validation loss that is a number. Try a lower optimizer.lr.")
-    protocol = Protocol.named(settings.protocol)
+    dataset = images.dataset
+    protocol = Protocol.of(settings.protocol, data.split.validation)
     network, classes = load_network(layout.best)
-    parts = [name for name in ("val", "test") if name in data.split.parts]
+    parts = [name for name in ("val", "test", EXTERNAL) if name in data.split.parts]
     predictions = predict(network, data, parts, classes, dataset.records)
+    if images.external is not None:
+        predictions = predictions.joined(predict_external(settings, network, images.external, classes))
     seconds: dict[str, Any] = {
         "epoch_kept": int(best["epoch"]),
         "epochs": len(rows),

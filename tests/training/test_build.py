@@ -7,6 +7,7 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from toy import toy_data, toy_module, toy_settings
 
 from covidnet.compute import quiet_libraries
+from covidnet.data.protocols import split_records
 from covidnet.data.records import Record
 from covidnet.data.split import Split, SplitRow, write_split
 from covidnet.errors import ConfigError, DataError
@@ -19,7 +20,6 @@ from covidnet.training.build import (
     build_trainer,
     refuse_changed_data,
     shows_lines,
-    split_dataset,
 )
 from covidnet.training.callbacks import History, Patience
 from covidnet.training.history import read_history
@@ -130,8 +130,8 @@ def test_a_time_limit_ends_the_training_after_a_whole_epoch(tmp_path):
 
 
 def test_the_protocol_chooses_the_parts():
-    article = split_dataset(toy_settings(), FakeDataset())
-    holdout = split_dataset(toy_settings("protocol=holdout"), FakeDataset())
+    article = split_records(toy_settings(), FakeDataset().records)
+    holdout = split_records(toy_settings("protocol=holdout"), FakeDataset().records)
     assert {name: len(part) for name, part in article.parts.items()} == {"train": 16, "test": 4}
     assert {name: len(part) for name, part in holdout.parts.items()} == {"train": 12, "val": 4, "test": 4}
     assert np.array_equal(article.parts["test"], holdout.parts["test"])
@@ -140,7 +140,7 @@ def test_the_protocol_chooses_the_parts():
 
 def test_random_state_is_the_split_alone_and_seed_all_else():
     def splits(*overrides):
-        return split_dataset(toy_settings(*overrides), FakeDataset()).parts["test"].tolist()
+        return split_records(toy_settings(*overrides), FakeDataset().records).parts["test"].tolist()
 
     def weights(*overrides):
         made = build_module(
