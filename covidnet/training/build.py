@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, Timer
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from torch import nn
 
 from covidnet.config.schema import TrainConfig
 from covidnet.console import console
@@ -29,6 +31,8 @@ from covidnet.models.optim import build_optimizer, build_schedule
 from covidnet.runs.layout import RunLayout
 from covidnet.training.callbacks import BestAndLast, History, Patience, progress_callback
 from covidnet.training.pruning import MedianPruning
+
+_log = logging.getLogger(__name__)
 
 
 def refuse_changed_data(layout: RunLayout, rows: Sequence[SplitRow]) -> None:
@@ -82,7 +86,7 @@ def build_module(settings: TrainConfig, dataset: XrayDataset, split: Split) -> X
     check_image_size(network, settings.backbone, (settings.data.image_size,) * 2)
     if settings.compute.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    frozen = freeze_backbone(network) if settings.freeze == "backbone" else []
+    frozen = _frozen(settings, network)
     description = {
         "format": 1,
         "backbone": settings.backbone,
@@ -101,6 +105,15 @@ def build_module(settings: TrainConfig, dataset: XrayDataset, split: Split) -> X
         loss,
         frozen,
     )
+
+
+def _frozen(settings: TrainConfig, network: nn.Module) -> list[str]:
+    """The parts that stay as they are, after they were told to."""
+    if settings.freeze == "none":
+        return []
+    if settings.weights == "none":
+        _log.warning("freeze=backbone with weights=none: the head learns from features that are random and stay so")
+    return freeze_backbone(network)
 
 
 def build_trainer(
