@@ -126,9 +126,7 @@ def test_they_are_a_data_source_with_patients_and_positions(written, rows, tmp_p
                               "data.phantom_seed=3", f"data.cache_dir={tmp_path}"])  # fmt: skip
     for dataset in (open_dataset(settings.data), open_dataset(settings.data, written)):
         told = {record.path: (record.label, record.patient, record.position) for record in dataset.records}
-        expected = {
-            row["path"]: (row["label"], row["patient"], (float(row["x"]), float(row["y"]))) for row in rows
-        }
+        expected = {row["path"]: (row["label"], row["patient"], (float(row["x"]), float(row["y"]))) for row in rows}
         assert told == expected
         assert dataset.classes == list(CLASSES)
     table = find_table(written, None, dataset.records)  # what an audit makes of it

@@ -89,7 +89,9 @@ def test_an_image_without_a_patient_is_its_own():
 
 @pytest.mark.parametrize("rule", RULES)
 def test_patches_of_an_ill_patient_may_show_nothing(rule):
-    found = aggregate(table(("p", "normal", (0.2, 0.1, 0.7), "test"), ("p", "influenza", (0.1, 0.8, 0.1), "test")), rule)
+    found = aggregate(
+        table(("p", "normal", (0.2, 0.1, 0.7), "test"), ("p", "influenza", (0.1, 0.8, 0.1), "test")), rule
+    )
     assert [row.label for row in found.rows] == ["influenza"]
 
 

@@ -68,7 +68,9 @@ def test_the_parts_keep_their_names():
 @pytest.mark.parametrize("name", ["vit_b_32", "inception_v3", "googlenet", "maxvit_t"])
 def test_models_without_one_are_refused_with_those_that_have_one(name):
     with torch.device("meta"):
-        model = torchvision.models.get_model(name, **({"init_weights": False} if "inc" in name or "goo" in name else {}))
+        model = torchvision.models.get_model(
+            name, **({"init_weights": False} if "inc" in name or "goo" in name else {})
+        )
     with pytest.raises(ConfigError, match=rf"backbone={name} has no feature map .*densenet.*resnet.*vgg"):
         feature_map(model, name)
 

@@ -70,7 +70,7 @@ def test_image_weights_multiply_and_have_mean_one_over_the_training_images():
     weights = torch.tensor([2.0, 1.0, 0.0, 4.0])
     torch.testing.assert_close(loss(LOGITS, TARGETS, weights), (0.5 * weights * each()).mean())
     balanced = build_loss(configured("loss.class_weights=balanced"), CLASSES, LABELS, given)
-    sums = [float((balanced.class_weights.numpy()[LABELS] * given)[LABELS == index].sum()) for index in range(3)]
+    sums = [float((balanced.class_weights.numpy()[LABELS] * given)[index == LABELS].sum()) for index in range(3)]
     assert sums == pytest.approx([2.0] * 3)  # six images, three classes
 
 

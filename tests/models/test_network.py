@@ -89,7 +89,9 @@ def test_positions_reach_only_networks_that_take_them():
     made = network(given=LOCATION).eval()
     assert made.takes_positions and not network().takes_positions
     for call in (lambda: run_network(made, IMAGES, None), lambda: made(IMAGES)):
-        with pytest.raises(DataError, match=r"head=location needs the position of every patch: columns .*data\.columns\.x"):
+        with pytest.raises(
+            DataError, match=r"head=location needs the position of every patch: columns .*data\.columns\.x"
+        ):
             call()
     plain = network(given=OWN).eval()
     assert torch.equal(run_network(plain, IMAGES, POSITIONS), plain(IMAGES))
@@ -166,7 +168,9 @@ class TestWeights:
 
 def classifier(made, *overrides, frozen=()):
     settings = toy_settings(*overrides)
-    return XrayClassifier(made, 3, lambda p: build_optimizer(settings.optimizer, p), lambda *_: None, 0, {}, None, frozen)
+    return XrayClassifier(
+        made, 3, lambda p: build_optimizer(settings.optimizer, p), lambda *_: None, 0, {}, None, frozen
+    )
 
 
 def trained(tmp_path, made, frozen, epochs=2, positions=False):
