@@ -103,7 +103,7 @@ class CohenData(TableData):
 
     source: Literal["cohen"]
     root: Name
-    findings: Annotated[Classes, Field(min_length=1)]
+    findings: Annotated[Classes, Field(min_length=1)] | None
     views: list[Name]
     modality: Name
     source_column: Name | None

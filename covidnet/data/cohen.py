@@ -19,6 +19,8 @@ from covidnet.errors import DataError
 from covidnet.naming import did_you_mean
 
 METADATA = "metadata.csv"
+FINDINGS: Classes = {"covid": "Pneumonia/Viral/COVID-19", "pneumonia": "Pneumonia"}
+"""What is taken unless data.findings says otherwise."""
 NEEDED = ("patientid", "finding", "view", "modality", "folder", "filename")
 
 

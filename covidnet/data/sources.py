@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from covidnet.config.schema import AnyData, CohenData, CsvData, PhantomData, PhantomPatchData
-from covidnet.data.cohen import METADATA, Choice, scan_cohen
+from covidnet.data.cohen import FINDINGS, METADATA, Choice, scan_cohen
 from covidnet.data.csv_source import TableSettings, scan_table
 from covidnet.data.patients import name_patients
 from covidnet.data.records import Scan, scan_folder
@@ -28,7 +28,11 @@ def scan_source(config: AnyData, root: Path | None = None) -> Scan:
     folder = expanded("data.root", root or Path(config.root))
     if isinstance(config, CohenData):
         choice = Choice(
-            config.findings, config.views, config.modality, config.source_column, config.patient_labels == "many"
+            config.findings or FINDINGS,
+            config.views,
+            config.modality,
+            config.source_column,
+            config.patient_labels == "many",
         )
         return scan_cohen(folder, choice, missing=config.on_bad_image)
     if isinstance(config, PhantomPatchData):

@@ -134,7 +134,8 @@ def summarize(metrics_file: Path) -> list[str]:
     name = metrics["split"] if folds is None else f"out-of-fold ({folds['count']} folds)"
     lines = [f"{name} accuracy {_with_interval(accuracy)}, {_images(accuracy['n'])}"]
     if folds is not None:
-        lines.append(f"  mean of the folds {_mean_with_interval(folds['accuracy'])} ({folds['accuracy']['method']})")
+        method = "" if folds["accuracy"]["low"] is None else f", {folds['accuracy']['method']}"
+        lines.append(f"  mean of the folds {_mean_with_interval(folds['accuracy'])}{method}")
     if "external" in metrics:
         lines += _external_lines(metrics["external"], folds)
     if metrics["protocol"]["warning"]:

@@ -36,6 +36,9 @@ def train_folds(
     """
     own = [text for text in read_overrides(layout) or overrides if not text.startswith("fold=")]
     layout.metrics.unlink(missing_ok=True)  # its presence means finished
+    split = split_records(settings, images.dataset.records)
+    described = describe_images(settings, images, images.dataset.rows(split))
+    write_json(layout.environment, describe_environment("see the folds", described))
     for fold in range(count):
         _train_fold(settings.model_copy(update={"fold": fold}), layout, own, images, count)
     runs = [RunLayout(path) for path in layout.folds]
@@ -67,8 +70,10 @@ def _train_fold(settings: TrainConfig, parent: RunLayout, overrides: Sequence[st
 
 
 def _title(settings: TrainConfig, images: Images, count: int) -> str:
-    left_out = f", source {sources_of(images.dataset.records)[settings.fold or 0]} left out"
-    return f"fold {settings.fold} of {count}{left_out if settings.protocol == 'source' else ''}"
+    title = f"fold {settings.fold} of {count}"
+    if settings.protocol != "source":
+        return title
+    return f"{title}, source {sources_of(images.dataset.records)[settings.fold or 0]} left out"
 
 
 @contextmanager
@@ -101,9 +106,6 @@ def _pool(settings: TrainConfig, layout: RunLayout, images: Images, runs: Sequen
         "training_seconds": sum(row["seconds"] for rows in histories for row in rows),
         "total_seconds": time.perf_counter() - started,
     }
-    split = split_records(settings, images.dataset.records)
-    described = describe_images(settings, images, images.dataset.rows(split))
-    write_json(layout.environment, describe_environment("see the folds", described))
     save_results(
         layout.directory,
         pool_folds(folds),

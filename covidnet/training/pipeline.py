@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def _describe_start(
     counts = ", ".join(f"{name} {sum(record.label == name for record in dataset.records)}" for name in dataset.classes)
     sizes = ", ".join(f"{len(positions)} {name}" for name, positions in split.parts.items())
     say(f"data: {len(dataset.records)} images in {dataset.root} ({counts}); {sizes}")
-    for line in left_out(dataset):
+    for line in [*_who_and_where(dataset), *left_out(dataset)]:
         say(f"  {line}")
     if images.external is not None:
         say(f"external test set: {len(images.external.records)} images in {images.external.root}")
@@ -160,6 +161,21 @@ def _describe_model(settings: TrainConfig) -> str:
     parts = ["frozen backbone"] if settings.freeze == "backbone" else []
     parts += [f"head {settings.head.name}"] if settings.head.name != "default" else []
     return settings.backbone + (f" with {' and '.join(parts)}" if parts else "")
+
+
+def _who_and_where(dataset: XrayDataset) -> list[str]:
+    """How many patients and which sources are known."""
+    lines = []
+    patients = {record.patient for record in dataset.records} - {""}
+    if patients:
+        unknown = sum(not record.patient for record in dataset.records)
+        lines.append(f"patients: {len(patients)}" + (f"; of {unknown} images unknown" if unknown else ""))
+    sources = Counter(record.source for record in dataset.records if record.source)
+    if sources:
+        listed = ", ".join(f"{name} {count}" for name, count in sources.most_common(8))
+        more = f" and {len(sources) - 8} more" if len(sources) > 8 else ""
+        lines.append(f"sources: {listed}{more}")
+    return lines
 
 
 def _seen_before(images: Images) -> list[str]:

@@ -41,16 +41,8 @@ SECONDS = {"epoch_kept": 2, "epochs": 2, "training_seconds": 1.0, "total_seconds
 
 def save(directory, predictions, split="test", protocol="article", history=HISTORY, extra=SECONDS, positive=None):
     dataset = Shown([row.path for row in predictions.rows])
-    figures = save_results(
-        directory,
-        predictions,
-        split,
-        dataset,
-        positive,
-        Protocol.of(protocol, "test" if protocol == "article" else "val"),
-        history,
-        extra,
-    )
+    kept = Protocol.of(protocol, "test" if protocol == "article" else "val")
+    figures = save_results(directory, predictions, split, dataset, positive, kept, history, extra)
     return json.loads((directory / "metrics.json").read_text()), figures, dataset
 
 
