@@ -38,6 +38,8 @@ GENERATOR_VERSION = 1
 
 SIDE = 0.24
 """Side of a patch, in parts of the height of the lungs' bounding box."""
+PIXELS = 96
+"""Side of a patch's file; in the film's own pixels it would tell the patient."""
 APART = 0.6
 """Least distance of the centres of a patient's patches, in sides of a patch, while there is room."""
 _STREAM = 2  # keeps these random numbers apart from those of whole phantoms with the same seed
@@ -163,7 +165,8 @@ def write_patches(folder: Path, spec: PatchSpec) -> Path:
             (contents / label).mkdir(parents=True)
         for patient in plan_patients(spec):
             for path, (picture, (x, y)) in zip(patient.paths, cut_patches(patient), strict=True):
-                Image.fromarray(picture).save(contents / path, format="PNG", compress_level=1)
+                image = Image.fromarray(picture).resize((PIXELS, PIXELS), Image.Resampling.LANCZOS)
+                image.save(contents / path, format="PNG", compress_level=1)
                 table.append([path, patient.label, patient.name, f"{x:.4f}", f"{y:.4f}"])
         write_csv(contents / TABLE, COLUMNS, sorted(table))
 

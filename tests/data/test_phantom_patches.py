@@ -96,7 +96,7 @@ def test_the_folder_holds_patches_and_their_table(written, rows):
     assert all(row["path"].startswith(f"{row['label']}/{row['patient']}-patch-") for row in rows)
     for row in rows:
         with Image.open(written / row["path"]) as image:
-            assert image.mode == "L" and image.width == image.height
+            assert image.mode == "L" and image.size == (96, 96)
     manifest = json.loads((written / "phantoms.json").read_text())
     assert manifest == {
         "generator_version": 1, "kind": "patches", "spec": {"patients": 6, "patches": 4, "seed": 3},
