@@ -76,8 +76,8 @@ def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout
     target = RunLayout(layout.directory / "evaluation" / asked.split)
     extra = {"run": str(layout.directory), "checkpoint": asked.checkpoint, "folds": summarize_folds(folds)}
     protocol = Protocol.of(settings.protocol, "val")
-    positive = settings.data.positive_class
-    save_results(target.directory, pool_folds(folds), "test", dataset, positive, protocol, [], extra)
+    positive, rule = settings.data.positive_class, settings.aggregate
+    save_results(target.directory, pool_folds(folds), "test", dataset, positive, protocol, [], extra, rule)
     for line in summarize(target.metrics):
         say(line)
     say(f"results: {target.directory}")
@@ -135,7 +135,8 @@ def score(
         "checkpoint": asked.checkpoint,
         "changed_data": changes,
     }
-    save_results(directory, predictions, shown, dataset, settings.data.positive_class, protocol, [], extra)
+    positive, rule = settings.data.positive_class, settings.aggregate
+    save_results(directory, predictions, shown, dataset, positive, protocol, [], extra, rule)
     for line in summarize(directory / "metrics.json"):
         say(line)
     say(f"results: {directory} ({time.perf_counter() - started:.1f} s)")

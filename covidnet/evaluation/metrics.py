@@ -24,7 +24,7 @@ LEVEL = 0.95
 # Compared in lower case, without spaces and punctuation: "No Finding" and "no_finding" are one name.
 NEGATIVE_NAME = re.compile(
     r"normals?|negatives?|neg|healthy|controls?|clear|benign|unaffected|none|no|false|0"
-    r"|non?(findings?|disease|pneumonia|covid(19)?)"
+    r"|non?(findings?|disease|pneumonia|covid(19)?)|irrelevant(toinfection)?"
 )
 
 
@@ -37,9 +37,14 @@ def default_positive_class(classes: Sequence[str]) -> str:
     if not classes:
         raise ValueError("no classes to choose the positive one from")
     for name in classes:
-        if not NEGATIVE_NAME.fullmatch(re.sub(r"[\W_]+", "", name).lower()):
+        if not is_negative(name):
             return name
     return classes[-1]
+
+
+def is_negative(name: str) -> bool:
+    """Whether a class is named like "normal", "healthy" or "no finding"."""
+    return NEGATIVE_NAME.fullmatch(re.sub(r"[\W_]+", "", name).lower()) is not None
 
 
 def compute_metrics(predictions: Predictions, positive_class: str | None = None) -> dict[str, object]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from covidnet.config.schema import (
     AdamConfig,
     CosineConfig,
+    InverseTimeConfig,
     NoSchedulerConfig,
     OneCycleConfig,
     PlateauConfig,
@@ -57,7 +58,7 @@ class Schedule:
 
 
 def build_schedule(
-    config: PlateauConfig | CosineConfig | OneCycleConfig | NoSchedulerConfig,
+    config: PlateauConfig | CosineConfig | OneCycleConfig | InverseTimeConfig | NoSchedulerConfig,
     optimizer: torch.optim.Optimizer,
     epochs: int,
     total_steps: int,
@@ -79,4 +80,7 @@ def build_schedule(
         peak = optimizer.param_groups[0]["lr"]
         # One more than there are optimiser steps, because the schedule is stepped after the last one too.
         return Schedule(OneCycleLR(optimizer, peak, total_steps + 1, pct_start=config.warmup), per_step=True)
+    if isinstance(config, InverseTimeConfig):
+        decay = config.decay if config.decay is not None else optimizer.param_groups[0]["lr"] / epochs
+        return Schedule(LambdaLR(optimizer, lambda step: 1.0 / (1.0 + decay * step)), per_step=True)
     return None

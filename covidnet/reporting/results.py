@@ -20,6 +20,7 @@ from covidnet.figures.style import save_figure
 from covidnet.figures.training import curves_figure
 from covidnet.files import write_json, write_text
 from covidnet.predictions import Predictions, read_predictions, write_predictions
+from covidnet.reporting.patients import patients_line, save_patients
 from covidnet.runs.layout import RunLayout
 
 
@@ -58,6 +59,7 @@ def save_results(
     protocol: Protocol,
     history: Sequence[Mapping[str, float]],
     extra: Mapping[str, Any],
+    aggregate: str = "none",
 ) -> list[Path]:
     """Write predictions.csv, then everything that follows from it; metrics.json comes last.
 
@@ -70,6 +72,7 @@ def save_results(
         protocol: How the epoch was chosen.
         history: Rows of history.csv; empty draws no curves.
         extra: Further entries of metrics.json; with a history, its ``epoch_kept``.
+        aggregate: How images are combined to patients; ``none`` says nothing of patients.
 
     Returns:
         The figures' files.
@@ -83,6 +86,7 @@ def save_results(
         "split": split,
         "protocol": protocol.to_json(split),
         **compute_metrics(scored, positive_class),
+        **save_patients(directory, table, split, aggregate, positive_class),
         **(_external_metrics(scored, external, positive_class) if len(external) else {}),
         **extra,
         "notice": RESEARCH_ONLY,
@@ -144,6 +148,8 @@ def summarize(metrics_file: Path) -> list[str]:
         )
     if metrics.get("auroc") is not None:
         lines.append(f"  AUROC {metrics['auroc']:.3f}")
+    if "patients" in metrics:
+        lines.append(patients_line(metrics["patients"], _with_interval(metrics["patients"]["accuracy"])))
     if "epoch_kept" in metrics:
         lines.append(
             f"  epoch {metrics['epoch_kept']} of {metrics['epochs']} kept; "

@@ -115,6 +115,7 @@ def _pool(settings: TrainConfig, layout: RunLayout, images: Images, runs: Sequen
         Protocol.of(settings.protocol, "val"),
         [],
         extra,
+        settings.aggregate,
     )
     for line in summarize(layout.metrics):
         say(line)
