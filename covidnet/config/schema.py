@@ -352,6 +352,7 @@ class ComputeConfig(Section):
 
     channels_last: bool
     huge_pages: bool
+    fused_optimizer: bool = False
     num_threads: PositiveInt | None
 
 

@@ -20,16 +20,27 @@ from covidnet.config.schema import (
 )
 
 
-def build_optimizer(config: AdamConfig | SGDConfig, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    """The configured optimiser over those parameters that learn."""
+FUSED_ON = frozenset({"cpu", "cuda"})
+"""Kinds of devices on which torch updates all parameters in one kernel."""
+
+
+def build_optimizer(
+    config: AdamConfig | SGDConfig, parameters: Iterable[torch.nn.Parameter], fused: bool = False
+) -> torch.optim.Optimizer:
+    """The configured optimiser over those parameters that learn.
+
+    Args:
+        config: Its name and arguments.
+        parameters: Of the network.
+        fused: Update all parameters in one kernel where the device has one; the same formula, rounded otherwise.
+    """
     learning = [parameter for parameter in parameters if parameter.requires_grad]
+    fused = fused and all(one.device.type in FUSED_ON and one.is_floating_point() for one in learning)
+    more: dict[str, Any] = {"weight_decay": config.weight_decay, "fused": fused or None}
     if isinstance(config, SGDConfig):
-        return torch.optim.SGD(
-            learning, config.lr, config.momentum, weight_decay=config.weight_decay, nesterov=config.nesterov
-        )
+        return torch.optim.SGD(learning, config.lr, config.momentum, nesterov=config.nesterov, **more)
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    betas = (config.betas[0], config.betas[1])
-    return kind(learning, config.lr, betas, config.eps, config.weight_decay)
+    return kind(learning, config.lr, (config.betas[0], config.betas[1]), config.eps, **more)
 
 
 @dataclass

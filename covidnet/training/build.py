@@ -98,13 +98,19 @@ def build_module(settings: TrainConfig, dataset: XrayDataset, split: Split) -> X
     return XrayClassifier(
         network,
         len(classes),
-        partial(build_optimizer, settings.optimizer),
+        partial(build_optimizer, settings.optimizer, fused=_fused(settings)),
         partial(build_schedule, settings.scheduler),
         settings.seed,
         description,
         loss,
         frozen,
     )
+
+
+def _fused(settings: TrainConfig) -> bool:
+    """Lightning cannot clip gradients that a fused optimiser unscales itself."""
+    clips_scaled = settings.trainer.precision == "16-mixed" and settings.trainer.gradient_clip_val is not None
+    return settings.compute.fused_optimizer and not clips_scaled
 
 
 def _frozen(settings: TrainConfig, network: nn.Module) -> list[str]:

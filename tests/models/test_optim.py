@@ -169,3 +169,21 @@ def test_inverse_time_takes_the_tutorials_decay_when_none_is_given():
     used = rates(["experiment=rosebrock"], losses(*[1.0] * 25), 5)
     assert used == pytest.approx([keras_decay(1e-3, 1e-3 / 25, step) for step in range(125)], rel=1e-15)
     assert used[0] == 0.001 and used[-1] == pytest.approx(0.001 / (1 + 4e-5 * 124))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_one_kernel_for_all_weights_is_the_same_formula(name):
+    given, _ = OPTIMIZERS[name]
+    results = []
+    for fused in (False, True):
+        weights = parameter()
+        optimizer = build_optimizer(settings(f"optimizer={name}", *given).optimizer, [weights], fused=fused)
+        assert bool(optimizer.param_groups[0]["fused"]) == fused
+        results.append(descend(optimizer, weights))
+    torch.testing.assert_close(*results, rtol=1e-5, atol=1e-6)
+
+
+def test_where_there_is_no_such_kernel_the_plain_one_is_taken():
+    weights = torch.nn.Parameter(torch.zeros(3, device="meta"))
+    optimizer = build_optimizer(settings().optimizer, [weights], fused=True)
+    assert not optimizer.param_groups[0]["fused"]
