@@ -50,12 +50,9 @@ class Identities:
 
 
 def find_patients(records: Sequence[Record], column: Column | None) -> Identities:
-    """Patient ids from the table's column where there is one, else from the records, else from the names."""
+    """Patient ids from the table's column where there is one, else from the names."""
     if column is not None:
         return Identities(f"the column {column.name}", column.values)
-    told = tuple(record.patient for record in records)
-    if any(told):
-        return Identities("the data source (its table, or DICOM headers)", told)
     ids = tuple(patient_in_name(record.path) for record in records)
     return Identities("the names" if any(ids) else None, ids)
 

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from covidnet.audit.hints import find_hints, judge_hints
@@ -72,12 +70,6 @@ def test_patient_numbers_in_names(path, patient):
 def test_the_table_goes_before_the_names():
     found = find_patients(records("a/person1.png", "a/person2.png"), Column("pid", ("x", "x")))
     assert found.shared() == {"x": [0, 1]} and found.origin == "the column pid"
-
-
-def test_the_records_go_before_the_names():
-    named = [replace(record, patient="1f") for record in records("a/person1.png", "b/person2.png")]
-    found = find_patients(named, None)
-    assert found.shared() == {"1f": [0, 1]} and "DICOM headers" in found.origin
 
 
 def test_series():

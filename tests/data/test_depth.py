@@ -29,3 +29,11 @@ def test_fractions_and_whole_floating_point_numbers():
     assert scale_depth(np.array([0.0, 0.5, 1.0], dtype=np.float32)).tolist() == [0, 128, 255]
     assert scale_depth(np.array([0.0, 1.5, 255.0])).tolist() == [0, 2, 255]
     assert scale_depth(np.array([0, 1], dtype=np.uint16)).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("largest", [0, 7, 255, 256, 3000, 65535])
+def test_a_container_decides_nothing(largest):
+    values = np.random.default_rng(0).integers(0, largest + 1, (9, 11))
+    values[0, 0] = largest
+    containers = [scale_depth(values.astype(dtype)) for dtype in ("<u2", ">u2", np.int32, np.uint32)]
+    assert all(np.array_equal(one, containers[0]) for one in containers)

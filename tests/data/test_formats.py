@@ -108,6 +108,8 @@ def test_tiff_where_white_is_zero_is_inverted_at_every_depth():
     assert np.array_equal(decode(tiff(65535 - sixteen, photometric=0))[0], RAMP)
     twelve = 4095 - TWELVE_BITS  # 0 to 4080
     assert np.array_equal(decode(tiff(twelve.astype(np.uint16), photometric=0))[0], 255 - rounded(twelve, 4095))
+    with pytest.raises(UnreadableImageError):  # Pillow's limit
+        decode(tiff(65535 - sixteen, photometric=0, order=">"))
     turned = decode(tiff((65535 - sixteen)[:8], photometric=0, orientation=6), size=(16, 8))[0]
     assert np.array_equal(turned, np.rot90(RAMP[:8], -1))
 
