@@ -23,7 +23,7 @@ def scale_depth(values: NDArray[Any]) -> NDArray[np.uint8]:
       the lowest value becomes 0 and the highest 255.
     * What is no finite number becomes 0.
     """
-    if values.dtype.kind == "u" and values.dtype.itemsize <= 2:  # films: by a table, a tenth of the time and memory
+    if values.dtype.kind == "u" and values.dtype.itemsize <= 2:  # by a table, without copies in floating point
         levels = np.arange(int(values.max(initial=0)) + 1)
         return np.asarray(np.rint(levels * (255.0 / full_range(levels[-1]))).astype(np.uint8)[values])
     grey = values.astype(np.float64)
