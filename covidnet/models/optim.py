@@ -19,7 +19,6 @@ from covidnet.config.schema import (
     SGDConfig,
 )
 
-
 FUSED_ON = frozenset({"cpu", "cuda"})
 """Kinds of devices on which torch updates all parameters in one kernel."""
 
