@@ -204,8 +204,9 @@ def serve_covidnet(arguments: argparse.Namespace) -> None:
     from covidnet.compute import quiet_libraries
     from covidnet.config.compose import compose_train
     from covidnet.data.dataset import open_dataset
+    from covidnet.data.protocols import split_records
     from covidnet.runs.layout import RunLayout
-    from covidnet.training.build import build_datamodule, build_module, build_trainer, split_dataset
+    from covidnet.training.build import build_datamodule, build_module, build_trainer
     from covidnet.training.callbacks import History
 
     class Clock(lightning.Callback):
@@ -240,8 +241,9 @@ def serve_covidnet(arguments: argparse.Namespace) -> None:
     )
     layout = RunLayout(Path(tempfile.mkdtemp(prefix="covidnet-benchmark-")))
     dataset = open_dataset(settings.data)
-    data = build_datamodule(settings, dataset, split_dataset(settings, dataset))
-    module = build_module(settings, dataset)
+    split = split_records(settings, dataset.records)
+    data = build_datamodule(settings, dataset, split)
+    module = build_module(settings, dataset, split)
     trainer = build_trainer(settings, layout, History(layout.history, "test", print_lines=False), None)
     trainer.callbacks.insert(0, Clock())
     print("ready:", flush=True)

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from covidnet.data import tables
+from covidnet.data.columns import ROLES, plain_name
 from covidnet.data.records import Record
 from covidnet.errors import DataError
 
 DEFAULT_NAME = "metadata.csv"
 
-FILE_COLUMNS = ("path", "file", "filename", "filepath", "image", "imageid", "imagepath", "imagename", "name")
-ROLES: Mapping[str, tuple[str, ...]] = {
-    "patient": ("patient", "patientid", "patientnumber", "subject", "subjectid", "participant", "participantid"),
-    "source": (
-        "source", "dataset", "datasetname", "device", "deviceid", "scanner", "manufacturer", "manufacturermodelname",
-        "machine", "hospital", "site", "institution", "institutionname", "center", "centre", "origin",
-    ),
-    "age": ("age", "patientage", "ageyears"),
-    "sex": ("sex", "gender", "patientsex", "patientgender"),
-    "view": ("view", "viewposition", "projection", "position"),
-}  # fmt: skip
-"""Column names, in small letters without spaces and punctuation, and what they mean."""
+FILE_COLUMNS = ROLES["path"]
+DESCRIBED = ("age", "sex", "view")
 
 
 @dataclass(frozen=True)
@@ -52,15 +42,32 @@ class Table:
 
 
 def find_table(root: Path, given: str | None, records: Sequence[Record]) -> Table:
-    """The table given, else metadata.csv in the data root, else an empty one.
+    """The table given, else what the records say themselves, else metadata.csv in the data root, else an empty one.
 
     Raises:
         DataError: The table cannot be read, names no files, or none of the images.
     """
+    own = _of_records(records)
+    if given is None and own is not None:
+        return own
     path = root / DEFAULT_NAME if given is None else Path(given).expanduser()
     if given is None and not path.is_file():
         return Table()
     return read_table(path, records)
+
+
+def _of_records(records: Sequence[Record]) -> Table | None:
+    """What the data source knows of the images, or None where it knows nothing."""
+    columns = {}
+    for role in ("patient", "source", *DESCRIBED):
+        column = Column(role, tuple(str(getattr(record, role)) for record in records))
+        if column.known:
+            columns[role] = column
+    if not columns:
+        return None
+    sources = (columns["source"],) if "source" in columns else ()
+    described = {role: columns[role] for role in DESCRIBED if role in columns}
+    return Table(columns.get("patient"), sources, described, "the data source")
 
 
 def read_table(path: Path, records: Sequence[Record]) -> Table:
@@ -69,14 +76,10 @@ def read_table(path: Path, records: Sequence[Record]) -> Table:
     Raises:
         DataError: See `find_table`.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            reader = csv.DictReader(file)
-            header = [name for name in (reader.fieldnames or []) if name]
-            rows = list(reader)
-    except (OSError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as a table ({error}). Expected CSV, audit.table=PATH.") from error
-    keys = [name for name in header if _plain(name) in FILE_COLUMNS]
+    table = tables.read_table(path)
+    header = [name for name in table.header if name]
+    rows = [dict(zip(table.header, values, strict=True)) for _, values in table.rows]
+    keys = [name for name in header if plain_name(name) in FILE_COLUMNS]
     if not keys:
         raise DataError(
             f"{path}: found the columns {', '.join(header)}; none names the image. "
@@ -87,10 +90,6 @@ def read_table(path: Path, records: Sequence[Record]) -> Table:
     if not any(found):
         raise DataError(f"{path}: the column {keys[0]} names none of the {len(records)} images. Is it the right table?")
     return _columns(path, header, found)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name).lower()
 
 
 def _index(rows: Sequence[dict[str, str]], keys: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -115,13 +114,13 @@ def _match(record: Record, index: dict[str, dict[str, str]]) -> dict[str, str]:
 
 
 def _columns(path: Path, header: Sequence[str], rows: Sequence[dict[str, str]]) -> Table:
-    by_role: dict[str, list[Column]] = {role: [] for role in ROLES}
+    by_role: dict[str, list[Column]] = {role: [] for role in ("patient", "source", *DESCRIBED)}
     for name in header:
-        for role, names in ROLES.items():
-            if _plain(name) in names:
+        for role, columns in by_role.items():
+            if plain_name(name) in ROLES[role]:
                 column = Column(name, tuple((row.get(name) or "").strip() for row in rows))
                 if column.known:
-                    by_role[role].append(column)
-    described = {role: columns[0] for role, columns in by_role.items() if columns and role in ("age", "sex", "view")}
+                    columns.append(column)
+    described = {role: by_role[role][0] for role in DESCRIBED if by_role[role]}
     patients = by_role["patient"]
     return Table(patients[0] if patients else None, tuple(by_role["source"]), described, str(path))

@@ -96,9 +96,10 @@ def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout
     target = RunLayout(layout.directory / "evaluation" / asked.split)
     extra = {"run": str(layout.directory), "checkpoint": asked.checkpoint, "folds": summarize_folds(folds)}
     protocol = Protocol.of(settings.protocol, "val")
-    positive = settings.data.positive_class
+    positive, rule = settings.data.positive_class, settings.aggregate
     choice = FoldChoices(settings.evaluation, folds)
-    save_results(target.directory, pool_folds(folds), "test", dataset, positive, protocol, [], extra, choice=choice)
+    pooled = pool_folds(folds)
+    save_results(target.directory, pooled, "test", dataset, positive, protocol, [], extra, rule, choice=choice)
     for line in summarize(target.metrics):
         say(line)
     say(f"results: {target.directory}")
@@ -161,9 +162,9 @@ def score(
     if validation is None and not chosen_here and protocol.validation in split.parts:
         rows = predict(network, data, [protocol.validation], classes, dataset.records, device)
         validation = written_validation(rows, directory)
-    positive = settings.data.positive_class
+    positive, rule = settings.data.positive_class, settings.aggregate
     options = settings.evaluation
-    save_results(directory, predictions, shown, dataset, positive, protocol, [], extra, options, validation)
+    save_results(directory, predictions, shown, dataset, positive, protocol, [], extra, rule, options, validation)
     for line in summarize(directory / "metrics.json"):
         say(line)
     say(f"results: {directory} ({time.perf_counter() - started:.1f} s)")

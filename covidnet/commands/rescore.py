@@ -82,6 +82,7 @@ def rescore(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout) -> 
         protocol,
         [],
         extra,
+        settings.aggregate,
         settings.evaluation,
         table.of_split(protocol.validation),
     )

@@ -15,6 +15,8 @@ from covidnet.errors import DataError
 CANDIDATES = 400
 """Random splits of the groups among which the most even one is taken."""
 
+MANY_GROUPS = 2000
+
 Positions = NDArray[np.int64]
 
 
@@ -78,6 +80,33 @@ def split_groups(
         raise DataError(_cannot_divide(labels[positions], groups[positions], setting))
     go = np.isin(group_of, best[1])
     return positions[~go], positions[go]
+
+
+def k_folds(
+    labels: NDArray[np.str_], groups: Positions | None, folds: int, random_state: int
+) -> list[tuple[Positions, Positions]]:
+    """The positions outside and inside each fold of a shuffled, stratified k-fold.
+
+    scikit-learn's StratifiedKFold, or StratifiedGroupKFold where there are groups. The latter weighs every group
+    against every fold one by one; beyond `MANY_GROUPS`, where chance alone balances well, the groups themselves are
+    divided by StratifiedKFold, each by its most frequent class.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    each = np.zeros(len(labels))
+    single = StratifiedKFold(folds, shuffle=True, random_state=random_state)
+    if groups is None:
+        return list(single.split(each, labels))
+    present, group_of = np.unique(groups, return_inverse=True)
+    if len(present) <= MANY_GROUPS:
+        grouped = StratifiedGroupKFold(folds, shuffle=True, random_state=random_state)
+        return list(grouped.split(each, labels, groups))
+    classes, class_of = np.unique(labels, return_inverse=True)
+    counts = np.zeros((len(present), len(classes)), dtype=np.int64)
+    np.add.at(counts, (group_of, class_of), 1)
+    divided = single.split(np.zeros(len(present)), counts.argmax(axis=1))
+    inside = [np.isin(group_of, taken) for _, taken in divided]
+    return [(np.flatnonzero(~one), np.flatnonzero(one)) for one in inside]
 
 
 def _cannot_divide(labels: NDArray[np.str_], groups: Positions, setting: str) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from covidnet.config.schema import ProtocolKeys
 from covidnet.data.csv_source import PART_NAMES
-from covidnet.data.groups import Positions, patient_groups, split_groups
+from covidnet.data.groups import Positions, k_folds, patient_groups, split_groups
 from covidnet.data.records import Record
 from covidnet.data.split import Split, check_classes, listed_counts, split_off, stratified_split
 from covidnet.errors import ConfigError, DataError
@@ -118,8 +118,6 @@ class _Divider:
 
 def _fold(keys: ProtocolKeys, labels: Labels, groups: Positions | None) -> tuple[Positions, Positions]:
     """The images outside and inside one fold of a stratified k-fold (by patient where they are known)."""
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
     repeat, fold = divmod(keys.fold or 0, keys.folds)
     _check_folds(keys.folds, labels, groups)
     # The first repetition is what scikit-learn gives for random_state; the further ones must not be those of others.
@@ -128,9 +126,7 @@ def _fold(keys: ProtocolKeys, labels: Labels, groups: Positions | None) -> tuple
         if repeat == 0
         else int(np.random.SeedSequence([keys.random_state, repeat]).generate_state(1)[0])
     )
-    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    folds = list(kind(keys.folds, shuffle=True, random_state=state).split(np.zeros(len(labels)), labels, groups))
-    rest, test = folds[fold]
+    rest, test = k_folds(labels, groups, keys.folds, state)[fold]
     if not len(test) or set(labels[rest].tolist()) != set(labels.tolist()):
         raise DataError(
             f"protocol=kfold folds={keys.folds}: fold {fold} takes all images of a class, or none at all, since too "

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from covidnet.data.dicom_header import DICOM_SUFFIXES, RECOGNISED_BY, has_dicom_mark
 from covidnet.errors import DataError
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = DICOM_SUFFIXES | {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True, order=True)
@@ -74,7 +75,9 @@ class Scan:
 def scan_folder(root: Path) -> Scan:
     """Find every image below ``root``; its label is the name of the folder it lies in.
 
-    Hidden files and folders and files without an image suffix are counted, not read. Symbolic links are followed,
+    Hidden files and folders and files without an image suffix are counted, not read; only of those without any suffix
+    (or with a number in its place, as in the UIDs that name DICOM files) the first bytes are read, since DICOM files
+    often have none. Symbolic links are followed,
     but no folder is read twice and none above ``root`` is: loops end, and no image appears under two paths because
     of a linked folder. Of several paths to a folder the one without links counts. A link to a missing image is
     a record like any other, so that the decoder reports it. Images directly in ``root`` belong to no class and are
@@ -176,7 +179,20 @@ def _kind(entry: os.DirEntry[str]) -> Literal["hidden", "folder", "image", "loop
         return "loop" if error.errno == errno.ELOOP else "other"
     if stat.S_ISDIR(mode):
         return "folder"
-    return "image" if named_as_image and stat.S_ISREG(mode) else "other"
+    is_image = stat.S_ISREG(mode) and (named_as_image or _unnamed_dicom(entry))
+    return "image" if is_image else "other"
+
+
+def _unnamed_dicom(entry: os.DirEntry[str]) -> bool:
+    """Whether it is DICOM though its name does not say so. DICOMDIR is the index of a medium and holds no image."""
+    suffix = Path(entry.name).suffix[1:]
+    if (suffix and not suffix.isdigit()) or entry.name.upper() == "DICOMDIR":
+        return False
+    try:
+        with Path(entry.path).open("rb") as file:
+            return has_dicom_mark(file.read(RECOGNISED_BY))
+    except OSError:
+        return False
 
 
 def _relative(path: Path, scan: Scan) -> str:
@@ -194,4 +210,7 @@ def _nothing_found(scan: Scan) -> str:
     elif scan.other_files:
         message += f"; {scan.other_files} files there are not images"
     suffixes = " ".join(sorted(IMAGE_SUFFIXES))
-    return f"{message}. Expected {scan.root}/CLASS/IMAGE with one folder per class and the suffixes {suffixes}."
+    return (
+        f"{message}. Expected {scan.root}/CLASS/IMAGE with one folder per class and the suffixes {suffixes}, "
+        "or DICOM files without suffix."
+    )

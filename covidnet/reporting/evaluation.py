@@ -89,11 +89,9 @@ def probability_lines(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _patient_lines(metrics: Mapping[str, Any]) -> list[str]:
-    if metrics.get("patients") is None:
-        return []
-    limits = {name: metrics[name]["by_patient"] for name in ("accuracy", "sensitivity", "specificity")}
+    limits = {name: metrics[name].get("by_patient") for name in ("accuracy", "sensitivity", "specificity")}
     known = [f"{name} [{one['low']:.2f}, {one['high']:.2f}]" for name, one in limits.items() if one is not None]
-    return [f"  by patient ({metrics['patients']} patients): {', '.join(known)}"] if known else []
+    return [f"  by patient ({metrics['n_patients']} patients): {', '.join(known)}"] if known else []
 
 
 def auroc_text(metrics: Mapping[str, Any]) -> str:

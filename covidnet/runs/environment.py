@@ -21,6 +21,8 @@ PACKAGES = (
     "scipy",
     "numpy",
     "pillow",
+    "pydicom",
+    "imagecodecs",
     "matplotlib",
     "tensorboard",
     "timm",

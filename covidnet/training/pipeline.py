@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from covidnet.data.protocols import split_records
 from covidnet.data.sources import table_of
 from covidnet.data.split import Split, SplitRow, whole, write_split
 from covidnet.errors import ConfigError, RunError
-from covidnet.evaluation.metrics import known_class
 from covidnet.files import write_json
 from covidnet.models.module import XrayClassifier
 from covidnet.models.predict import load_network, predict
@@ -43,6 +43,7 @@ from covidnet.training.build import (
 from covidnet.training.callbacks import History
 from covidnet.training.external import predict_external
 from covidnet.training.history import Row, best_row, read_history
+from covidnet.training.needs import check_needs
 from covidnet.training.pruning import MedianPruning
 from covidnet.training.study import save_batch, save_study
 
@@ -63,8 +64,9 @@ def open_images(settings: TrainConfig) -> Images:
         ConfigError: A key does not fit the images.
     """
     dataset = open_dataset(settings.data)
-    known_class(settings.data.positive_class, dataset.classes)
-    return Images(dataset, open_external(settings.data, dataset.classes))
+    images = Images(dataset, open_external(settings.data, dataset.classes))
+    check_needs(settings, images.dataset, images.external)
+    return images
 
 
 def train_split(
@@ -84,7 +86,7 @@ def train_split(
     history = History(layout.history, protocol.validation, shows_lines(settings))
     trainer = build_trainer(settings, layout, history, logger)
     data = build_datamodule(settings, dataset, split)
-    module = build_module(settings, dataset)
+    module = build_module(settings, dataset, split)
     if trainer.is_global_zero:
         _describe_start(settings, layout, images, split, trainer)
         _record_start(settings, layout, images, split, trainer, data, logger)
@@ -141,7 +143,7 @@ def _describe_start(
     counts = ", ".join(f"{name} {sum(record.label == name for record in dataset.records)}" for name in dataset.classes)
     sizes = ", ".join(f"{len(positions)} {name}" for name, positions in split.parts.items())
     say(f"data: {len(dataset.records)} images in {dataset.root} ({counts}); {sizes}")
-    for line in left_out(dataset):
+    for line in [*_who_and_where(dataset), *left_out(dataset)]:
         say(f"  {line}")
     if images.external is not None:
         say(f"external test set: {len(images.external.records)} images in {images.external.root}")
@@ -149,7 +151,31 @@ def _describe_start(
             say(f"  {line}")
     say(dataset.pixel_report)
     device = trainer.strategy.root_device.type
-    say(f"model: {settings.backbone}, weights {settings.weights}, on {device}; run directory {layout.directory}")
+    say(
+        f"model: {_describe_model(settings)}, weights {settings.weights}, on {device}; run directory {layout.directory}"
+    )
+
+
+def _describe_model(settings: TrainConfig) -> str:
+    """Such as "vgg16 with frozen backbone and head pooled_mlp"."""
+    parts = ["frozen backbone"] if settings.freeze == "backbone" else []
+    parts += [f"head {settings.head.name}"] if settings.head.name != "default" else []
+    return settings.backbone + (f" with {' and '.join(parts)}" if parts else "")
+
+
+def _who_and_where(dataset: XrayDataset) -> list[str]:
+    """How many patients and which sources are known."""
+    lines = []
+    patients = {record.patient for record in dataset.records} - {""}
+    if patients:
+        unknown = sum(not record.patient for record in dataset.records)
+        lines.append(f"patients: {len(patients)}" + (f"; of {unknown} images unknown" if unknown else ""))
+    sources = Counter(record.source for record in dataset.records if record.source)
+    if sources:
+        listed = ", ".join(f"{name} {count}" for name, count in sources.most_common(8))
+        more = f" and {len(sources) - 8} more" if len(sources) > 8 else ""
+        lines.append(f"sources: {listed}{more}")
+    return lines
 
 
 def _seen_before(images: Images) -> list[str]:
@@ -251,16 +277,10 @@ def _finish(
         "total_seconds": time.perf_counter() - started,
         **({"pruned": pruned} if pruned else {}),
     }
+    positive, rule = settings.data.positive_class, settings.aggregate
+    options = settings.evaluation
     figures = save_results(
-        layout.directory,
-        predictions,
-        "test",
-        dataset,
-        settings.data.positive_class,
-        protocol,
-        rows,
-        seconds,
-        settings.evaluation,
+        layout.directory, predictions, "test", dataset, positive, protocol, rows, seconds, rule, options
     )
     if logger is not None:
         boards.add_results(logger, settings, overrides, layout.metrics, figures)

@@ -33,7 +33,7 @@ def test_the_data_root_s_own_table_is_used(tmp_path):
 
 
 def test_tables_that_cannot_be_used(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="no such table"):
         read_table(tmp_path / "missing.csv", RECORDS)
     with pytest.raises(DataError, match="none names the image"):
         read_table(write(tmp_path / "a.csv", ("age", "sex"), [(3, "F")]), RECORDS)
@@ -63,3 +63,12 @@ def test_class_balance():
     assert judged()["representation.classes"].severity == "note"
     (uneven,) = judge_representation(RECORDS[:15], Table())
     assert uneven.severity == "warning" and "80%" in uneven.evidence
+
+
+def test_what_the_data_source_knows_comes_before_a_table_in_the_root(tmp_path):
+    write(tmp_path / "metadata.csv", ("path", "sex"), [("covid/00.png", "F")])
+    known = [Record(f"{i}.png", "covid", f"p{i}", "north", age="3") for i in range(4)]
+    table = find_table(tmp_path, None, known)
+    assert table.patient.values == ("p0", "p1", "p2", "p3")
+    assert [column.name for column in table.sources] == ["source"]
+    assert set(table.described) == {"age"} and table.file == "the data source"

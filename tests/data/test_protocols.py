@@ -200,3 +200,16 @@ def test_what_cannot_be_split_is_told(overrides, records, message):
 def test_keys_that_do_not_fit_each_other_are_refused(overrides, message):
     with pytest.raises(ConfigError, match=message):
         keys(*overrides)
+
+
+def test_many_patients_are_divided_as_evenly_as_few():
+    patients = [f"p{i // 2}" for i in range(6000)]
+    records = make(patients, ["uvw"[i // 2 % 3] for i in range(6000)])
+    splits = [split_records(keys("protocol=kfold", f"fold={fold}"), records) for fold in range(5)]
+    tested = [i for split in splits for i in split.parts["test"].tolist()]
+    assert sorted(tested) == list(range(6000))
+    for split in splits:
+        assert len(split.parts["test"]) == 1200
+        assert sum(records[i].label == "u" for i in split.parts["test"]) == 400
+        sides = [{patients[i] for i in part} for part in split.parts.values()]
+        assert sum(map(len, sides)) == 3000

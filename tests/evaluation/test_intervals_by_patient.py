@@ -29,7 +29,7 @@ def test_copies_of_an_image_tell_nothing_new():
     alone = compute_metrics(once)
     fivefold = compute_metrics(repeated(once, 5))
     blind = compute_metrics(joined(*[once] * 5))
-    assert fivefold["n"] == 300 and fivefold["patients"] == 60 and alone["patients"] is None
+    assert fivefold["n"] == 300 and fivefold["n_patients"] == 60 and alone["n_patients"] is None
     assert fivefold["auroc"] == pytest.approx(alone["auroc"])
     assert "patient" in fivefold["auroc_interval"]["method"] and "DeLong" in alone["auroc_interval"]["method"]
     assert width(fivefold["auroc_interval"]) == pytest.approx(width(alone["auroc_interval"]), rel=0.15)
@@ -78,12 +78,12 @@ def test_patients_who_all_agree_are_no_certainty():
 
 def test_images_without_a_patient_are_patients_of_their_own():
     found = compute_metrics(binary([0.9, 0.4, 0.7, 0.2, 0.6], [1, 1, 1, 0, 0], patients=["a", "a", "", "", ""]))
-    assert found["patients"] == 4 and found["sensitivity"]["by_patient"]["patients"] == 2
+    assert found["n_patients"] == 4 and found["sensitivity"]["by_patient"]["patients"] == 2
 
 
 def test_one_patient():
     found = compute_metrics(binary([0.9, 0.4, 0.7, 0.2], [1, 1, 0, 0], patients=["a"] * 4))
-    assert found["patients"] == 1
+    assert found["n_patients"] == 1
     assert (found["auroc_interval"]["low"], found["auroc_interval"]["high"]) == (0.0, 1.0)
     assert (found["accuracy"]["by_patient"]["low"], found["accuracy"]["by_patient"]["high"]) == (0.0, 1.0)
     json.dumps(found, allow_nan=False)

@@ -15,7 +15,7 @@ def save(directory, table, protocol="holdout", validation=None, **options):
     part = "test" if protocol == "article" else "val"
     asked = EvaluationConfig(bootstrap=200, **options)
     files = save_results(
-        directory, table, "test", None, "covid", Protocol.of(protocol, part), [], {}, asked, validation
+        directory, table, "test", None, "covid", Protocol.of(protocol, part), [], {}, "none", asked, validation
     )
     metrics = json.loads((directory / "metrics.json").read_text())
     calibration = json.loads((directory / "calibration.json").read_text())
@@ -113,7 +113,7 @@ def test_lines_of_an_older_run(tmp_path):
     save(tmp_path, BOTH)
     file = tmp_path / "metrics.json"
     metrics = json.loads(file.read_text())
-    new = ("auroc_interval", "calibration", "operating_point", "predictive_values", "patients")
+    new = ("auroc_interval", "calibration", "operating_point", "predictive_values", "n_patients")
     file.write_text(json.dumps({key: value for key, value in metrics.items() if key not in new}))
     assert f"  AUROC {metrics['auroc']:.3f}" in summarize(file)
     assert not any("calibration" in line for line in summarize(file))

@@ -69,7 +69,7 @@ def test_everything_that_the_run_promises_is_in_metrics_json(tmp_path):
     assert set(metrics) == {
         "split", "protocol", "n", "classes", "accuracy", "balanced_accuracy", "auroc", "log_loss", "positive_class",
         "sensitivity", "specificity", "per_class", "macro_average", "weighted_average", "confusion_matrix",
-        "patients", "auroc_interval", "average_precision", "average_precision_interval", "brier", "brier_interval",
+        "n_patients", "auroc_interval", "average_precision", "average_precision_interval", "brier", "brier_interval",
         "ece", "ece_equal_mass", "ece_if_calibrated", "predictive_values", "calibration", "operating_point",
         "epoch_kept", "epochs", "training_seconds", "total_seconds", "notice",
     }  # fmt: skip
