@@ -333,7 +333,7 @@ class CallbacksConfig(Section):
     """What is shown and kept while training."""
 
     progress: Literal["auto", "bar", "lines", "none"]
-    save_every: PositiveInt
+    save_every: PositiveInt | Literal["auto"]
     early_stopping: EarlyStoppingConfig
 
 

@@ -29,7 +29,8 @@ from covidnet.models.module import XrayClassifier
 from covidnet.models.network import build_network, describe_head, freeze_backbone
 from covidnet.models.optim import build_optimizer, build_schedule
 from covidnet.runs.layout import RunLayout
-from covidnet.training.callbacks import BestAndLast, History, Patience, progress_callback
+from covidnet.training.callbacks import History, Patience, progress_callback
+from covidnet.training.checkpoints import BestAndLast
 from covidnet.training.pruning import MedianPruning
 
 _log = logging.getLogger(__name__)
