@@ -239,6 +239,26 @@ class AuditConfig(Section):
     fail_on: Literal["blocker", "warning", "never"]
 
 
+class SaliencyConfig(Section):
+    """Where the model looked; see conf/saliency. Its defaults are for runs from before there was such a section."""
+
+    method: Literal["gradcam", "integrated_gradients", "both", "none"] = "none"
+    classes: Literal["predicted", "all"] = "predicted"
+    images: Annotated[int, Field(ge=1, le=10_000)] = 64
+    layer: Name | None = None
+    steps: Annotated[int, Field(ge=8, le=1000)] = 32
+    sanity_check: bool = False
+    every: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _something_to_do_it_with(self) -> SaliencyConfig:
+        if self.method == "none" and (self.sanity_check or self.every is not None):
+            raise ValueError("sanity_check and every need a method; give method=gradcam with them")
+        if self.method == "integrated_gradients" and self.layer is not None:
+            raise ValueError("layer is Grad-CAM's; method=integrated_gradients has none, so give layer=null")
+        return self
+
+
 class TrainConfig(Section):
     """Everything that defines a run of train.py."""
 
@@ -259,6 +279,7 @@ class TrainConfig(Section):
     sweep: SweepConfig
     compute: ComputeConfig
     audit: AuditConfig
+    saliency: SaliencyConfig = SaliencyConfig()
 
     @model_validator(mode="after")
     def _fractions_leave_images_to_train_on(self) -> TrainConfig:
@@ -266,6 +287,14 @@ class TrainConfig(Section):
             raise ValueError(
                 f"data.test_size={self.data.test_size:g} and data.val_size={self.data.val_size:g} leave nothing to "
                 "train on; expected a sum below 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _epochs_are_shown_somewhere(self) -> TrainConfig:
+        if self.saliency.every is not None and self.logger.name == "none":
+            raise ValueError(
+                f"saliency.every={self.saliency.every} shows epochs in TensorBoard; give logger=tensorboard"
             )
         return self
 
@@ -292,3 +321,10 @@ class EvaluateConfig(Section):
     allow_changed_data: bool
     batch_size: PositiveInt | None
     device: Name
+    saliency: SaliencyConfig = SaliencyConfig()
+
+    @model_validator(mode="after")
+    def _no_epochs(self) -> EvaluateConfig:
+        if self.saliency.every is not None:
+            raise ValueError(f"saliency.every={self.saliency.every} is for train.py: an evaluation has no epochs")
+        return self

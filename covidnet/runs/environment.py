@@ -24,6 +24,7 @@ PACKAGES = (
     "matplotlib",
     "tensorboard",
     "timm",
+    "captum",
 )
 
 

@@ -26,6 +26,7 @@ from covidnet.models.optim import build_optimizer, build_schedule
 from covidnet.runs.layout import RunLayout
 from covidnet.training.callbacks import BestAndLast, History, Patience, progress_callback
 from covidnet.training.pruning import MedianPruning
+from covidnet.training.watch import SaliencyWatch
 
 
 def split_dataset(settings: TrainConfig, dataset: XrayDataset) -> Split:
@@ -111,6 +112,8 @@ def build_trainer(
     if settings.sweep.prune == "median":
         own = layout.directory
         callbacks.append(MedianPruning(own.parent, own.name, settings.sweep.prune_startup, settings.sweep.prune_warmup))
+    if settings.saliency.every is not None:
+        callbacks.append(SaliencyWatch(settings.saliency))
     bar = progress_callback(_progress(settings))
     callbacks += [bar] if bar is not None else []
     loggers: list[Logger] = [logger] if logger is not None else []
