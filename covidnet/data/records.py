@@ -173,7 +173,7 @@ def _nothing_found(scan: Scan) -> str:
     if scan.outside_classes:
         message += f"; {len(scan.outside_classes)} images lie directly in it, outside any class folder"
     elif scan.masks:
-        message += f"; {len(scan.masks)} files there count as masks of lungs ({scan.masks[0]} ...)"
+        message += f"; what is there counts as masks of lungs: {len(scan.masks)}, such as {scan.masks[0]}"
     elif scan.other_files:
         message += f"; {scan.other_files} files there are not images"
     suffixes = " ".join(sorted(IMAGE_SUFFIXES))

@@ -122,24 +122,32 @@ class Explainer:
         pixels = torch.tensor([0, 255], dtype=torch.uint8, device=self.device).view(2, 1, 1, 1).expand(2, 1, *size)
         return self.data.prepare(Batch(pixels, pixels, pixels), epoch=None).images
 
-    def explain(self, positions: Sequence[int], classes: Sequence[int], network: nn.Module | None = None) -> Explained:
+    def explain(
+        self,
+        positions: Sequence[int],
+        classes: Sequence[int],
+        network: nn.Module | None = None,
+        method: Method | None = None,
+    ) -> Explained:
         """Maps for pairs of an image's position in the dataset and the index of a class.
 
         Args:
             positions: Length N.
             classes: Length N.
             network: Another one of the same architecture, see `ready`; None takes the explainer's own.
+            method: The same ones with other steps; None takes the explainer's own.
         """
         network = network if network is not None else self.network
+        method = method if method is not None else self.method
         found = Explained(layer=self.layer)
-        parts: dict[str, list[Maps]] = {name: [] for name in self.method.names}
+        parts: dict[str, list[Maps]] = {name: [] for name in method.names}
         gaps = []
         for start in range(0, len(positions), LOADED):
             images, targets = self.images(positions[start : start + LOADED]), classes[start : start + LOADED]
             if self.layer is not None:
                 parts[GRAD_CAM].append(grad_cam(network, self.layer, images, targets))
             if INTEGRATED in parts:
-                path = integrated_gradients(network, images, targets, self.baselines(), self.method.steps)
+                path = integrated_gradients(network, images, targets, self.baselines(), method.steps)
                 parts[INTEGRATED].append(path.maps)
                 gaps.append(path.gaps)
         found.maps = {name: np.concatenate(maps) for name, maps in parts.items() if maps}

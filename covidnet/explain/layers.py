@@ -96,7 +96,7 @@ def find_layer(network: nn.Module, images: Tensor, name: str | None = None) -> S
     if name is not None:
         if name not in seen.grids:
             raise ConfigError(
-                f"saliency.layer={name}: its output {seen.shapes.get(name, 'is not used')} is no map of the image. "
+                f"saliency.layer={name}: its output {seen.shapes.get(name, '')} is no map that the classifier sees. "
                 "Name a module whose output has height and width, or leave saliency.layer=null."
             )
         return SpatialLayer(name, seen.grids[name])
@@ -185,12 +185,12 @@ def _trace(network: nn.Module, images: Tensor, modules: dict[str, nn.Module]) ->
     prefix = getattr(network, "num_prefix_tokens", None)  # timm's models tell
 
     def finished(name: str, output: Any) -> None:
-        if seen.ended or not isinstance(output, Tensor):
+        if not isinstance(output, Tensor):
             return
         seen.shapes[name] = tuple(output.shape)
         grid = grid_of(output, images, prefix)
         seen.grids.pop(name, None)
-        if grid is None or not output.requires_grad:
+        if seen.ended or grid is None or not output.requires_grad:
             return
         seen.grids[name] = grid
         seen.finished[name] = seen.tick()

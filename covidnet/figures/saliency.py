@@ -83,7 +83,7 @@ def blend(picture: Picture, heat: Heat) -> Picture:
     """The picture (C, H, W) in grey under the heat (H, W) in colour, opaque where there is most; shape (3, H, W)."""
     grey = picture.astype(np.float32).mean(axis=0) / 255
     colored = np.moveaxis(matplotlib.colormaps[COLORS](heat)[..., :3], 2, 0)
-    opacity = 0.75 * heat**0.7
+    opacity = 0.8 * heat
     mixed = (1 - opacity) * grey + opacity * colored
     return np.asarray(np.rint(255 * np.clip(mixed, 0, 1)), dtype=np.uint8)
 

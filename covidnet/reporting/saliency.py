@@ -200,7 +200,7 @@ def _write_small(pixels: Picture, path: Path) -> None:
 
     image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     image.thumbnail((OVERLAY_SIDE, OVERLAY_SIDE))
-    image.quantize(256, dither=Image.Dither.NONE).save(path, format="PNG", optimize=True)
+    image.quantize(256).save(path, format="PNG", optimize=True)
 
 
 def _summary(
@@ -335,7 +335,7 @@ def _mean_map(
         np.rint(np.mean(pictures, axis=0)).astype(np.uint8)[None],
         (heat / heat.max()).astype(np.float32) if heat.max() > 0 else heat.astype(np.float32),
         inside,
-        f"{share.inside} in the lungs,\nwhich are {share.area.value:.2f} of the area{method}",
+        f"{share.inside} in the lung\nfield, {share.area.value:.2f} of the area{method}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,8 @@ from covidnet.reporting.saliency import clear_stale, describe_saliency, save_sal
 __all__ = ["check_layer", "describe_saliency", "explain_run", "explain_training"]
 
 MOST_SHOWN = 64
-CHECKED = 8
-"""Images of the sanity check, which needs a map of each for every step of its cascade."""
+CHECKED, CHECKED_STEPS = 8, 16
+"""Images, and points on each path of integrated gradients, of the sanity check, which makes every map seven times."""
 
 
 def check_layer(asked: SaliencyConfig, network: nn.Module, image_size: int) -> None:
@@ -123,12 +124,13 @@ def _sanity(
     rows = chosen.counted[:: max(1, len(chosen.counted) // CHECKED)][:CHECKED]
     places = [positions[row] for row in rows]
     targets = [int(predictions.predicted[row]) for row in rows]
+    method = replace(explainer.method, steps=min(explainer.method.steps, CHECKED_STEPS))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed + 1)
         untrained = build_backbone(settings.backbone, len(predictions.classes), "none")
     untrained = ready(untrained).to(explainer.device)
 
     def explain(network: nn.Module) -> dict[str, Maps]:
-        return explainer.explain(places, targets, network).maps
+        return explainer.explain(places, targets, network, method).maps
 
     return check_sanity(explainer.network, untrained, explain, explainer.images(places[:1]))
