@@ -34,8 +34,8 @@ class PathMaps(NamedTuple):
 
     Attributes:
         maps: Shape (B, H, W).
-        gaps: What the attributions' sum lacks of the change in log-odds, as a part of that change; shape (B,). More
-            steps make it smaller.
+        gaps: By how much the attributions' sum misses the change in log-odds, as a part of that change; shape (B,).
+            More steps make it smaller.
     """
 
     maps: Maps
@@ -124,16 +124,17 @@ def integrated_gradients(
     method = IntegratedGradients(odds)
     maps, gaps = [], []
     for image, targets in _chunks(images, classes, 1):
-        total, change = torch.zeros_like(image), 0.0
+        total, missing, change = torch.zeros_like(image), 0.0, 0.0
         for baseline in torch.split(baselines, 1):
             with torch.enable_grad():
-                found = method.attribute(image, baseline, targets, n_steps=steps, internal_batch_size=AT_ONCE)
-            total += found.detach().to(total.dtype) / len(baselines)
+                found = method.attribute(image, baseline, targets, n_steps=steps, internal_batch_size=AT_ONCE).detach()
             with torch.no_grad():
-                ends = odds(torch.cat([image, baseline]))[:, targets[0]]
-            change += float(ends[0] - ends[1]) / len(baselines)
+                ends = odds(torch.cat([image, baseline]))[:, targets[0]].double()
+            total += found.to(total.dtype) / len(baselines)
+            missing += abs(float(found.double().sum()) - float(ends[0] - ends[1]))
+            change += abs(float(ends[0] - ends[1]))
         maps.append(total.sum(dim=1)[0].clamp(min=0).float().cpu().numpy())
-        gaps.append(abs(float(total.double().sum()) - change) / max(abs(change), 1e-6))
+        gaps.append(missing / max(change, 1e-6))
     return PathMaps(np.stack(maps), np.array(gaps))
 
 

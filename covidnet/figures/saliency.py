@@ -145,7 +145,9 @@ def _show(figure: Figure, left: float, top: float, image: Shown) -> None:
             axes.text(0.5, 0.97, "WRONG", transform=axes.transAxes, ha="center", va="top", fontsize=9,
                       fontweight="bold", color="white", bbox=box)  # fmt: skip
         share = image.inside.get(method)
-        inside = "no evidence for it" if share is None else f"{share:.2f} in the lung field"
+        inside = "no evidence" if share is None else f"{share:.2f} in the lung field"
+        if number == 0 and len(image.maps) > 1:
+            inside = f"{method}: {inside.replace('lung field', 'field')}"
         measured = [(inside, 8.0, style.INK, "normal")] if method in image.inside else []
         color, weight = (style.WRONG, "bold") if wrong else (style.INK, "normal")
         predicted = f"pred {style.fit_text(image.predicted, CELL - 0.65, 8.5, weight)} {image.probability:.2f}"

@@ -34,6 +34,10 @@ HEADER = (
 """Columns of saliency.csv: ``inside_lungs`` is empty where there is no evidence; ``counted`` is 1 for the images that
 the summary is computed from; ``map`` is the row in the method's array of maps.npz; ``overlay`` is a file or empty."""
 
+VERDICTS = {"more": "more than", "less": "less than", "unclear": "not clearly other than"}
+SETTLED = 0.1
+"""Median completeness gap of integrated gradients above which more steps are advised."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -352,11 +356,18 @@ def describe_saliency(directory: Path) -> list[str]:
             continue
         if len(by_class) > 3:
             by_class = {"all classes": found["overall"]}
-        texts = [f"{name} {_with_interval(share['inside_lungs'])}" for name, share in by_class.items()]
-        lines.append(
-            f"saliency, {describe_method(method, found)}: share of the evidence inside the lung field, "
-            f"{', '.join(texts)}; evenly spread it would be {found['overall']['lung_area']['value']:.2f}"
-        )
+        texts = [
+            f"{name} {_with_interval(share['inside_lungs'])} ({VERDICTS[share['verdict']]} the field's "
+            f"{share['lung_area']['value']:.2f} of the area)"
+            for name, share in by_class.items()
+        ]
+        described = describe_method(method, found)
+        lines.append(f"saliency, {described}: share of the evidence inside the lung field: {', '.join(texts)}")
+        if found.get("completeness_gap", {"median": 0.0})["median"] > SETTLED:
+            lines.append(
+                f"  the integrals miss {found['completeness_gap']['median']:.0%} of what they should sum up to: the maps "
+                f"are rough; more saliency.steps than {summary['settings']['steps']} help"
+            )
         check = found.get("sanity_check")
         if check is not None:
             left = check["steps"][-1]["rank_correlation"]

@@ -64,7 +64,7 @@ def test_what_a_run_leaves(watched):
     told = json.loads((run.directory / "saliency.json").read_text())
     assert told["methods"]["gradcam"]["layer"]["cells"] == 8 and told["split"] == ["test"]
     said = [line for line in outcome.out.splitlines() if line.startswith("saliency, Grad-CAM of ")]
-    assert len(said) == 1 and "evenly spread it would be 0.58" in said[0]
+    assert len(said) == 1 and "the field's 0.58 of the area" in said[0]
 
 
 def test_tensorboard_has_the_figure_and_each_epoch(watched):

@@ -46,7 +46,9 @@ def save(tmp_path):
     def run(explained, shown=tuple(range(COUNT)), counted=tuple(range(COUNT)), pairs=None, sanity=None):
         chosen = Chosen(shown, counted)
         pairs = pairs or [(row, int(table.predicted[row])) for row in chosen.rows]
-        save_saliency(tmp_path, table, chosen, pairs, explained, sanity or {}, fields, picture, {"method": "gradcam"})
+        save_saliency(
+            tmp_path, table, chosen, pairs, explained, sanity or {}, fields, picture, {"method": "gradcam", "steps": 32}
+        )
         return tmp_path
 
     return run
@@ -91,8 +93,9 @@ def test_shares_of_evidence(save):
     assert told["lung_field"] == {"simple": 12, "mask": 0}
     (line,) = describe_saliency(directory)
     assert line == (
-        "saliency, Grad-CAM of layer4 (64x64 cells): share of the evidence inside the lung field, covid 1.00 "
-        "[1.00, 1.00], normal 0.00; evenly spread it would be 0.60"
+        "saliency, Grad-CAM of layer4 (64x64 cells): share of the evidence inside the lung field: covid 1.00 "
+        "[1.00, 1.00] (more than the field's 0.60 of the area), normal 0.00 (not clearly other than the field's 0.60 of "
+        "the area)"
     )
 
 
@@ -141,6 +144,8 @@ def test_every_class_and_both_methods(save):
     assert methods["gradcam"]["not_predicted"]["normal"]["inside_lungs"]["n"] == COUNT - 1
     assert methods["integrated_gradients"]["by_class"]["covid"]["verdict"] == "less"
     assert len(describe_saliency(directory)) == 2
+    explained.gaps = explained.gaps + 1
+    assert describe_saliency(save(explained, pairs=pairs))[2].startswith("  the integrals miss 105% of what")
 
 
 def test_the_sanity_check_is_told(save):
