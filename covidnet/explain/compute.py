@@ -14,11 +14,8 @@ from covidnet.data.batches import Batch
 from covidnet.data.datamodule import XrayDataModule
 from covidnet.explain.layers import SpatialLayer, find_layer
 from covidnet.explain.maps import Maps, grad_cam, integrated_gradients, ready, require_captum
+from covidnet.explain.table import GRAD_CAM, INTEGRATED
 from covidnet.predictions import Predictions
-
-GRAD_CAM, INTEGRATED = "gradcam", "integrated_gradients"
-TITLES = {GRAD_CAM: "Grad-CAM", INTEGRATED: "integrated gradients"}
-"""The methods, by the names that configuration and files give them."""
 
 LOADED = 64
 """Images in memory at a time."""

@@ -23,7 +23,8 @@ from covidnet.explain.sanity import SanityCheck, check_sanity
 from covidnet.models.backbones import build_backbone
 from covidnet.models.weights import first_line
 from covidnet.predictions import Predictions
-from covidnet.reporting.saliency import clear_stale, describe_saliency, save_saliency
+from covidnet.reporting.saliency import clear_stale, save_saliency
+from covidnet.reporting.saliency_summary import describe_saliency
 
 __all__ = ["check_layer", "describe_saliency", "explain_run", "explain_training"]
 

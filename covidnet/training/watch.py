@@ -15,7 +15,8 @@ from covidnet.config.schema import SaliencyConfig
 from covidnet.console import say
 from covidnet.data.datamodule import XrayDataModule
 from covidnet.errors import CovidnetError
-from covidnet.explain.compute import TITLES, Explainer, Method
+from covidnet.explain.compute import Explainer, Method
+from covidnet.explain.table import TITLES
 from covidnet.models.module import XrayClassifier
 from covidnet.models.weights import first_line
 

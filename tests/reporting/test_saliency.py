@@ -15,8 +15,10 @@ from covidnet.explain.compute import Chosen, Explained
 from covidnet.explain.layers import Grid, SpatialLayer
 from covidnet.explain.lungs import LungFields
 from covidnet.explain.sanity import Likeness, SanityCheck, SanityStep
+from covidnet.explain.table import read_entries, read_maps
 from covidnet.predictions import Prediction, Predictions, write_predictions
-from covidnet.reporting.saliency import clear_stale, describe_saliency, read_maps, save_saliency
+from covidnet.reporting.saliency import clear_stale, save_saliency
+from covidnet.reporting.saliency_summary import describe_saliency
 
 SIZE, COUNT = 64, 12
 CLASSES = ("covid", "normal")
@@ -94,8 +96,8 @@ def test_shares_of_evidence(save):
     (line,) = describe_saliency(directory)
     assert line == (
         "saliency, Grad-CAM of layer4 (64x64 cells): share of the evidence inside the lung field: covid 1.00 "
-        "[1.00, 1.00] (more than the field's 0.60 of the area), normal 0.00 (not clearly other than the field's 0.60 of "
-        "the area)"
+        "[1.00, 1.00] (more than the field's 0.60 of the area), normal 0.00 (not clearly other than the field's 0.60 "
+        "of the area)"
     )
 
 
@@ -145,7 +147,9 @@ def test_every_class_and_both_methods(save):
     assert methods["integrated_gradients"]["by_class"]["covid"]["verdict"] == "less"
     assert len(describe_saliency(directory)) == 2
     explained.gaps = explained.gaps + 1
-    assert describe_saliency(save(explained, pairs=pairs))[2].startswith("  the integrals miss 105% of what")
+    assert describe_saliency(save(explained, pairs=pairs))[2].startswith(
+        "  rough maps: the integrals miss 105% of their sum"
+    )
 
 
 def test_the_sanity_check_is_told(save):
@@ -185,6 +189,21 @@ def test_the_same_maps_give_the_same_bytes(save):
     maps = np.random.default_rng(0).random((COUNT, 7, 7))
     first, second = ([(save(gradcam(maps)) / name).read_bytes() for name in files] for _ in range(2))
     assert first == second
+
+
+def test_a_damaged_table_is_refused(save, tmp_path):
+    with pytest.raises(RunError, match="saliency=default"):
+        read_entries(tmp_path)
+    directory = save(gradcam(inside_out()))
+    file = directory / "saliency.csv"
+    whole = file.read_text()
+    assert len(read_entries(directory)) == COUNT
+    file.write_text(whole.replace("simple,1,3,", "simple,1,x,"))
+    with pytest.raises(RunError, match=r"saliency\.csv, line 5: not a row of saliency\.csv"):
+        read_entries(directory)
+    file.write_text(whole.replace("lung_area", "area"))
+    with pytest.raises(RunError, match="found the columns path, split"):
+        read_entries(directory)
 
 
 def test_damaged_maps_are_refused(save, tmp_path):
