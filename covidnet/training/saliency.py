@@ -14,13 +14,13 @@ from covidnet.config.schema import SaliencyConfig, TrainConfig
 from covidnet.console import say
 from covidnet.data.datamodule import XrayDataModule
 from covidnet.data.dataset import XrayDataset
-from covidnet.errors import CovidnetError
+from covidnet.errors import ConfigError, CovidnetError, ExplainError
 from covidnet.explain.compute import Chosen, Explainer, Method, choose_images
 from covidnet.explain.layers import find_layer
 from covidnet.explain.lungs import LungFields
 from covidnet.explain.maps import Maps, ready
 from covidnet.explain.sanity import SanityCheck, check_sanity
-from covidnet.models.backbones import build_backbone
+from covidnet.models.network import build_network
 from covidnet.models.weights import first_line
 from covidnet.predictions import Predictions
 from covidnet.reporting.saliency import clear_stale, save_saliency
@@ -29,6 +29,7 @@ from covidnet.reporting.saliency_summary import describe_saliency
 __all__ = ["check_layer", "describe_saliency", "explain_run", "explain_training"]
 
 MOST_SHOWN = 64
+NO_POSITIONS = "a network that is told where a patch lies (head=location) cannot be explained by its image alone"
 CHECKED, CHECKED_STEPS = 8, 16
 """Images, and points on each path of integrated gradients, of the sanity check, which makes every map seven times."""
 
@@ -39,6 +40,8 @@ def check_layer(asked: SaliencyConfig, network: nn.Module, image_size: int) -> N
     Raises:
         ConfigError: It is such a layer.
     """
+    if asked.every is not None and getattr(network, "takes_positions", False):
+        raise ConfigError(f"saliency.every={asked.every}: {NO_POSITIONS}; give saliency=off")
     if asked.layer is not None and asked.method in ("gradcam", "both"):
         copied = ready(network)
         weight = next(copied.parameters())
@@ -92,6 +95,8 @@ def explain_run(
     if not method.names or not predictions.rows:
         clear_stale(directory)
         return []
+    if getattr(network, "takes_positions", False):
+        raise ExplainError(f"{NO_POSITIONS}; give saliency=off")
     explainer = Explainer(network, data, method)
     chosen = choose_images(predictions, asked.images, MOST_SHOWN)
     pairs = _pairs(predictions, chosen, asked.classes)
@@ -128,7 +133,8 @@ def _sanity(
     method = replace(explainer.method, steps=min(explainer.method.steps, CHECKED_STEPS))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed + 1)
-        untrained = build_backbone(settings.backbone, len(predictions.classes), "none")
+        size = settings.data.image_size
+        untrained = build_network(settings.backbone, len(predictions.classes), "none", settings.head, size)
     untrained = ready(untrained).to(explainer.device)
 
     def explain(network: nn.Module) -> dict[str, Maps]:
