@@ -119,6 +119,7 @@ def score(
     from covidnet.reporting.results import Protocol, save_results, summarize
     from covidnet.training.build import build_datamodule
     from covidnet.training.external import predict_external
+    from covidnet.training.saliency import describe_saliency, explain_run
 
     started = time.perf_counter()
     if settings.compute.num_threads is not None:
@@ -165,7 +166,9 @@ def score(
     positive, rule = settings.data.positive_class, settings.aggregate
     options = settings.evaluation
     save_results(directory, predictions, shown, dataset, positive, protocol, [], extra, rule, options, validation)
-    for line in summarize(directory / "metrics.json"):
+    explained = predictions if shown == "all" else predictions.of_split(shown)
+    explain_run(asked.saliency, settings, directory, dataset, data, network, explained)
+    for line in (*summarize(directory / "metrics.json"), *describe_saliency(directory)):
         say(line)
     say(f"results: {directory} ({time.perf_counter() - started:.1f} s)")
     if asked.checkpoint == "best":

@@ -48,6 +48,8 @@ def stored_suffice(asked: EvaluateConfig, layout: RunLayout) -> bool:
 def _lacking(asked: EvaluateConfig, layout: RunLayout) -> str | None:
     if asked.checkpoint != "best":
         return f"{layout.predictions} holds the predictions of checkpoint=best, not of checkpoint={asked.checkpoint}"
+    if asked.saliency.method != "none":
+        return f"saliency.method={asked.saliency.method} looks into the model"
     if asked.external is not None:
         return f"external={asked.external} has not been predicted by this run"
     if asked.split not in {"val", "test"}:

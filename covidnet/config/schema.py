@@ -333,7 +333,7 @@ class CallbacksConfig(Section):
     """What is shown and kept while training."""
 
     progress: Literal["auto", "bar", "lines", "none"]
-    save_every: PositiveInt
+    save_every: PositiveInt | Literal["auto"]
     early_stopping: EarlyStoppingConfig
 
 
@@ -381,6 +381,26 @@ class EvaluationConfig(Section):
     def _one_operating_point(self) -> EvaluationConfig:
         if self.at_sensitivity is not None and self.at_specificity is not None:
             raise ValueError("at_sensitivity and at_specificity: expected one of them, the other null")
+        return self
+
+
+class SaliencyConfig(Section):
+    """Where the model looked; see conf/saliency. Its defaults are for runs from before there was such a section."""
+
+    method: Literal["gradcam", "integrated_gradients", "both", "none"] = "none"
+    classes: Literal["predicted", "all"] = "predicted"
+    images: Annotated[int, Field(ge=1, le=10_000)] = 64
+    layer: Name | None = None
+    steps: Annotated[int, Field(ge=8, le=1000)] = 32
+    sanity_check: bool = False
+    every: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _something_to_do_it_with(self) -> SaliencyConfig:
+        if self.method == "none" and (self.sanity_check or self.every is not None):
+            raise ValueError("sanity_check and every need a method; give method=gradcam with them")
+        if self.method == "integrated_gradients" and self.layer is not None:
+            raise ValueError("layer is Grad-CAM's; method=integrated_gradients has none, so give layer=null")
         return self
 
 
@@ -446,6 +466,7 @@ class TrainConfig(ProtocolKeys):
     compute: ComputeConfig
     audit: AuditConfig
     evaluation: EvaluationConfig = EvaluationConfig()
+    saliency: SaliencyConfig = SaliencyConfig()
 
     @model_validator(mode="after")
     def _whole_runs_are_pruned(self) -> TrainConfig:
@@ -467,6 +488,14 @@ class TrainConfig(ProtocolKeys):
             raise ValueError(
                 f"augment.translation={self.augment.translation}: moves what a patch shows, but not the position that "
                 "head=location is told; give augment.translation=[0,0]"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _epochs_are_shown_somewhere(self) -> TrainConfig:
+        if self.saliency.every is not None and self.logger.name == "none":
+            raise ValueError(
+                f"saliency.every={self.saliency.every} shows epochs in TensorBoard; give logger=tensorboard"
             )
         return self
 
@@ -499,9 +528,16 @@ class EvaluateConfig(Section):
     bins: Annotated[int, Field(ge=2, le=100)] | None
     bootstrap: Annotated[int, Field(ge=200, le=100_000)] | None
     prevalence: OpenFraction | None
+    saliency: SaliencyConfig = SaliencyConfig()
 
     @model_validator(mode="after")
     def _one_operating_point(self) -> EvaluateConfig:
         if self.at_sensitivity is not None and self.at_specificity is not None:
             raise ValueError("at_sensitivity and at_specificity: expected one of them, the other null")
+        return self
+
+    @model_validator(mode="after")
+    def _no_epochs(self) -> EvaluateConfig:
+        if self.saliency.every is not None:
+            raise ValueError(f"saliency.every={self.saliency.every} is for train.py: an evaluation has no epochs")
         return self

@@ -2,7 +2,8 @@
 
 They stand for data such as those of Xu et al. 2020 (arXiv 2002.09334), where candidate regions of infection were cut
 out of CT slices. Two diseases have the same opacities, but in different places: "covid" near the edge of the lungs,
-"influenza" near their middle. A patch alone hardly tells the one from the other; its position helps.
+"influenza" near their middle. The distance from the edge tells one patch of the one from one of the other with an area
+under the ROC curve of 0.77; what a patch shows of the lungs' edge tells something too.
 """
 
 from __future__ import annotations

@@ -8,10 +8,11 @@ import stat
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from covidnet.data.dicom_header import DICOM_SUFFIXES, RECOGNISED_BY, has_dicom_mark
+from covidnet.data.masks import part_masks
 from covidnet.errors import DataError
 
 IMAGE_SUFFIXES = DICOM_SUFFIXES | {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"}
@@ -57,6 +58,8 @@ class Scan:
     outside_classes: list[str] = field(default_factory=list)
     excluded: Counter[str] = field(default_factory=Counter)
     """Rows of a table that were not chosen, by reason."""
+    masks: list[str] = field(default_factory=list)
+    """Files that mark the lungs of an image, see `covidnet.data.masks`; they are no images."""
     loops: list[str] = field(default_factory=list)
     """Links that were not followed: to a folder that was read already or lies above the root, or to themselves."""
 
@@ -81,19 +84,20 @@ def scan_folder(root: Path) -> Scan:
     but no folder is read twice and none above ``root`` is: loops end, and no image appears under two paths because
     of a linked folder. Of several paths to a folder the one without links counts. A link to a missing image is
     a record like any other, so that the decoder reports it. Images directly in ``root`` belong to no class and are
-    listed apart.
+    listed apart, and so are masks of the lungs.
 
     Raises:
         DataError: ``root`` is missing, not a folder, not readable, or holds no image in a class folder.
     """
     check_root(root)
     scan = Scan(root)
-    for path in _image_files(scan):
-        relative = path.relative_to(root)
-        if len(relative.parts) == 1:
-            scan.outside_classes.append(relative.as_posix())
+    images, scan.masks = part_masks(_relative(path, scan) for path in _image_files(scan))
+    for path in images:
+        folder = PurePosixPath(path).parent
+        if folder.name:
+            scan.records.append(Record(path, folder.name))
         else:
-            scan.records.append(Record(relative.as_posix(), path.parent.name))
+            scan.outside_classes.append(path)
     scan.records.sort()
     scan.outside_classes.sort()
     scan.loops.sort()
@@ -207,6 +211,8 @@ def _nothing_found(scan: Scan) -> str:
     message = f"data.root={scan.root}: no image in any class folder"
     if scan.outside_classes:
         message += f"; {len(scan.outside_classes)} images lie directly in it, outside any class folder"
+    elif scan.masks:
+        message += f"; what is there counts as masks of lungs: {len(scan.masks)}, such as {scan.masks[0]}"
     elif scan.other_files:
         message += f"; {scan.other_files} files there are not images"
     suffixes = " ".join(sorted(IMAGE_SUFFIXES))

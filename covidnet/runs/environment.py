@@ -26,6 +26,7 @@ PACKAGES = (
     "matplotlib",
     "tensorboard",
     "timm",
+    "captum",
 )
 
 

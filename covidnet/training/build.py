@@ -29,8 +29,10 @@ from covidnet.models.module import XrayClassifier
 from covidnet.models.network import build_network, describe_head, freeze_backbone
 from covidnet.models.optim import build_optimizer, build_schedule
 from covidnet.runs.layout import RunLayout
-from covidnet.training.callbacks import BestAndLast, History, Patience, progress_callback
+from covidnet.training.callbacks import History, Patience, progress_callback
+from covidnet.training.checkpoints import BestAndLast
 from covidnet.training.pruning import MedianPruning
+from covidnet.training.watch import SaliencyWatch
 
 _log = logging.getLogger(__name__)
 
@@ -137,6 +139,8 @@ def build_trainer(
     if settings.sweep.prune == "median":
         own = layout.directory
         callbacks.append(MedianPruning(own.parent, own.name, settings.sweep.prune_startup, settings.sweep.prune_warmup))
+    if settings.saliency.every is not None:
+        callbacks.append(SaliencyWatch(settings.saliency))
     bar = progress_callback(_progress(settings))
     callbacks += [bar] if bar is not None else []
     loggers: list[Logger] = [logger] if logger is not None else []

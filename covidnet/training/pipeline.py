@@ -45,6 +45,7 @@ from covidnet.training.external import predict_external
 from covidnet.training.history import Row, best_row, read_history
 from covidnet.training.needs import check_needs
 from covidnet.training.pruning import MedianPruning
+from covidnet.training.saliency import check_layer, describe_saliency, explain_training
 from covidnet.training.study import save_batch, save_study
 
 
@@ -87,6 +88,7 @@ def train_split(
     trainer = build_trainer(settings, layout, history, logger)
     data = build_datamodule(settings, dataset, split)
     module = build_module(settings, dataset, split)
+    check_layer(settings.saliency, module.net, settings.data.image_size)
     if trainer.is_global_zero:
         _describe_start(settings, layout, images, split, trainer)
         _record_start(settings, layout, images, split, trainer, data, logger)
@@ -194,6 +196,8 @@ def left_out(dataset: XrayDataset) -> list[str]:
         lines.append(f"left out, unreadable: {len(dataset.unreadable)} (listed in dataset.md)")
     if scan.outside_classes:
         lines.append(f"left out, in no class folder: {len(scan.outside_classes)} images directly in {scan.root}")
+    if scan.masks:
+        lines.append(f"masks of lungs, not counted as images: {len(scan.masks)} files")
     if scan.other_files or scan.hidden:
         lines.append(f"ignored: {scan.other_files} files that are no images, {scan.hidden} hidden ones")
     if scan.excluded:
@@ -282,9 +286,13 @@ def _finish(
     figures = save_results(
         layout.directory, predictions, "test", dataset, positive, protocol, rows, seconds, rule, options
     )
+    tested = predictions.of_split("test")
+    figures += explain_training(settings, layout.directory, dataset, data, network, tested)
     if logger is not None:
         boards.add_results(logger, settings, overrides, layout.metrics, figures)
     for line in summarize(layout.metrics):
         say(line)
     say(f"results: {Path(layout.directory)}")
+    for line in describe_saliency(layout.directory):
+        say(line)
     audit_training(settings, layout, dataset, data, network, predictions)

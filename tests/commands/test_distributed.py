@@ -18,7 +18,14 @@ def shared(small, tmp_path_factory):
     # normalisation move fast enough for two epochs to tell the processes apart.
     outcome = as_typed(
         "train",
-        *small(folder / "out", *DDP, "data.test_size=0.35", "logger=none", "backbone=shufflenet_v2_x0_5"),
+        *small(
+            folder / "out",
+            *DDP,
+            "data.test_size=0.35",
+            "saliency=default",
+            "saliency.every=1",
+            "backbone=shufflenet_v2_x0_5",
+        ),
         cwd=folder,
     )
     assert outcome.status == 0, outcome.err
@@ -29,6 +36,8 @@ def test_one_process_speaks(shared):
     outcome, run = shared
     assert len(re.findall(r"^epoch \d/2", outcome.out, re.MULTILINE)) == 2
     assert outcome.out.count("test accuracy") == outcome.out.count("results:") == 1
+    assert outcome.out.count("saliency, Grad-CAM of") == 1 and (run.directory / "test_saliency.png").is_file()
+    assert "no saliency" not in outcome.out
     assert "Traceback" not in outcome.err
     assert len(run.rows) == 2
 

@@ -51,7 +51,7 @@ def faults(*overrides, schema=TrainConfig, name="train"):
             "augment.interpolation=bilinaer",
             "augment.interpolation: found 'bilinaer'; expected bilinear or nearest. Did you mean bilinear?",
         ),
-        ("protocol=hold-out", "protocol: found 'hold-out'; expected article or holdout. Did you mean holdout?"),
+        ("protocol=hold-out", "protocol: found 'hold-out'; expected article, holdout, patient, kfold, source or given. Did you mean holdout?"),
         ("scheduler.name=cosin", "scheduler.name: found 'cosin'; choose with scheduler=CHOICE (see conf/scheduler)"),
         (f"{EARLY}=0", f"{EARLY}: found 0; expected a whole number at least 1 or null."),
         ("seed=${nothing}", "seed: Interpolation key 'nothing' not found"),

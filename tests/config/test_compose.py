@@ -104,7 +104,15 @@ def test_compose_train_checks_too():
 def test_every_key_is_documented_where_it_is_defined():
     """A comment beside each key of a group's fullest file, or above all of them."""
     undocumented = []
-    for file in ("data/base", "augment/none", "optimizer/adam", "scheduler/plateau", "callbacks/default", "evaluate"):
+    for file in (
+        "data/base",
+        "augment/none",
+        "optimizer/adam",
+        "scheduler/plateau",
+        "callbacks/default",
+        "evaluate",
+        "saliency/default",
+    ):
         for line in (CONFIG_DIR / f"{file}.yaml").read_text().splitlines():
             key = line.split(":")[0].strip()
             if ":" in line and not line.startswith(("#", " ", "-", "defaults", "hydra")) and "#" not in line:

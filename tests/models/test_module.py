@@ -10,7 +10,8 @@ from toy import toy_data, toy_module, toy_trainer
 from covidnet.compute import quiet_libraries
 from covidnet.data.attributes import Attributes
 from covidnet.models.loss import TrainingLoss
-from covidnet.training.callbacks import BestAndLast, History
+from covidnet.training.callbacks import History
+from covidnet.training.checkpoints import BestAndLast
 from covidnet.training.history import read_history
 
 
