@@ -45,9 +45,10 @@ def test_no_threshold_reaches_the_target_at_less_cost(measure, seed):
 
 
 def test_a_share_that_is_a_whole_number_of_images_is_not_rounded_up():
-    scores, positive = np.linspace(0.01, 1, 40), np.arange(40) >= 20
-    found = choose_threshold(scores, positive, Target("sensitivity", 0.95)).value
-    assert (scores[positive] >= found).sum() == 19
+    scores, positive = np.linspace(0.01, 1, 200), np.arange(200) >= 100
+    assert 0.55 * 100 > 55
+    found = choose_threshold(scores, positive, Target("sensitivity", 0.55)).value
+    assert (scores[positive] >= found).sum() == 55
 
 
 @pytest.mark.parametrize(
