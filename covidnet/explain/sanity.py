@@ -31,12 +31,12 @@ draws no line; this one is this project's."""
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike maps are: medians over images; None where no pair of maps had any evidence.
+    """How alike maps are: medians over images; None where no map had anything in it.
 
     Attributes:
         rank_correlation: Spearman's, of the maps' own cells, -1 to 1.
-        ssim: Structural similarity of the maps at the size of the image, each scaled to a maximum of 1; -1 to 1.
-        empty: Images whose map lost all evidence; they count as a correlation of 0.
+        ssim: Structural similarity of the maps at the size of the image, each scaled to values from -1 to 1; -1 to 1.
+        empty: Images whose map became 0 everywhere; they count as a correlation of 0.
     """
 
     rank_correlation: float | None
@@ -71,7 +71,7 @@ class SanityCheck:
         steps: From the classification layer alone to all layers.
         images: How many were compared.
         between_images: Likeness of the trained network's maps of different images: what maps have in common anyhow.
-        maps: Those of the fully randomised network, shape (N, h, w).
+        maps: Those of the fully randomised network, shape (N, h, w), signed.
     """
 
     steps: tuple[SanityStep, ...]
@@ -108,7 +108,8 @@ def check_sanity(
     Args:
         network: The trained one, in evaluation mode.
         untrained: One of the same architecture with random weights.
-        explain: Gives the maps by a network, by method, always of the same images.
+        explain: Gives the maps by a network, by method, always of the same images; signed, since a map that is cut at
+            0 may lose all its order.
         images: Some of them, as the network takes them; they show the order of the layers.
         steps: How many; the classification layer is the first.
 
@@ -210,7 +211,7 @@ def _ssim(first: NDArray[np.float32], second: NDArray[np.float32], size: int) ->
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     scaled = [
-        torch.from_numpy(enlarge(one / max(float(one.max()), 1e-30), size, size).copy())[None, None]
+        torch.from_numpy(enlarge(one / max(float(np.abs(one).max()), 1e-30), size, size).copy())[None, None]
         for one in (first, second)
     ]
-    return float(structural_similarity_index_measure(scaled[0], scaled[1], data_range=1.0))  # type: ignore[arg-type]
+    return float(structural_similarity_index_measure(scaled[0], scaled[1], data_range=2.0))  # type: ignore[arg-type]

@@ -94,7 +94,8 @@ def _to_json(share: LungShare | None) -> dict[str, Any] | None:
 def _checked(check: SanityCheck, fields: LungFields) -> dict[str, Any]:
     """With the share inside the simple field of a network that learnt nothing: what its architecture gives anyhow."""
     field = fields.simple
-    random = lung_share([share_inside(one, field.inside) for one in check.maps], [field.area] * len(check.maps))
+    shares = [share_inside(one.clip(min=0), field.inside) for one in check.maps]
+    random = lung_share(shares, [field.area] * len(shares))
     return {**check.to_json(), "inside_lungs_when_random": None if random is None else random.inside.to_json()}
 
 
