@@ -25,8 +25,8 @@ from covidnet.models.heads import final_layer
 
 STEPS = 6
 PASSES_BELOW = 0.5
-"""Median rank correlation with the map of the trained network, at or below which a map counts as changed. The paper
-draws no line; this one is this project's."""
+"""Median absolute rank correlation with the map of the trained network, at or below which maps count as changed. The
+paper draws no line; this one is this project's."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,13 @@ class Likeness:
 
     Attributes:
         rank_correlation: Spearman's, of the maps' own cells, -1 to 1.
+        absolute: Its absolute value, 0 to 1: a map that only changed its sign is still the same map.
         ssim: Structural similarity of the maps at the size of the image, each scaled to values from -1 to 1; -1 to 1.
         empty: Images whose map became 0 everywhere; they count as a correlation of 0.
     """
 
     rank_correlation: float | None
+    absolute: float | None
     ssim: float | None
     empty: int = 0
 
@@ -82,7 +84,7 @@ class SanityCheck:
     @property
     def passed(self) -> bool:
         """Whether the map of the fully randomised network is another one."""
-        left = self.steps[-1].likeness.rank_correlation
+        left = self.steps[-1].likeness.absolute
         return left is None or left <= PASSES_BELOW
 
     def to_json(self) -> dict[str, Any]:
@@ -195,8 +197,8 @@ def _likeness(pairs: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]], 
         ranks.append(_rank_correlation(first, second))
         structures.append(_ssim(first, second, size))
     if not ranks:
-        return Likeness(None, None, empty)
-    return Likeness(float(np.median(ranks)), float(np.median(structures)), empty)
+        return Likeness(None, None, None, empty)
+    return Likeness(float(np.median(ranks)), float(np.median(np.abs(ranks))), float(np.median(structures)), empty)
 
 
 def _rank_correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:

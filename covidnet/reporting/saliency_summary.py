@@ -139,8 +139,10 @@ def _shares_in_words(found: Mapping[str, Any]) -> str:
 
 
 def _sanity_in_words(check: Mapping[str, Any]) -> str:
-    left = check["steps"][-1]["rank_correlation"]
-    likeness = "nothing to compare" if left is None else f"rank correlation {left:.2f} with the trained model's maps"
+    left, usual = check["steps"][-1]["absolute"], check["between_images"]["absolute"]
+    likeness = "nothing to compare" if left is None else f"absolute rank correlation {left:.2f}"
+    if left is not None and usual is not None:
+        likeness += f" with the trained model's maps (between its maps of different images {usual:.2f})"
     verdict = "passed: maps follow the weights" if check["passed"] else "FAILED: maps hardly follow the weights"
     return f"sanity check {verdict}; with random weights {likeness}"
 
