@@ -47,7 +47,8 @@ class Explained:
     """Maps of N pairs of image and class.
 
     Attributes:
-        maps: By method, shape (N, h, w), 0 or more; Grad-CAM's have the few cells of its layer.
+        maps: By method, shape (N, h, w); Grad-CAM's have the few cells of its layer. What speaks against a class is 0
+            where signs were not asked for.
         layer: Grad-CAM's.
         gaps: Of integrated gradients, see `PathMaps`; shape (N,).
     """
@@ -125,6 +126,7 @@ class Explainer:
         classes: Sequence[int],
         network: nn.Module | None = None,
         method: Method | None = None,
+        signed: bool = False,
     ) -> Explained:
         """Maps for pairs of an image's position in the dataset and the index of a class.
 
@@ -133,6 +135,7 @@ class Explainer:
             classes: Length N.
             network: Another one of the same architecture, see `ready`; None takes the explainer's own.
             method: The same ones with other steps; None takes the explainer's own.
+            signed: Whether to keep what speaks against a class.
         """
         network = network if network is not None else self.network
         method = method if method is not None else self.method
@@ -148,5 +151,7 @@ class Explainer:
                 parts[INTEGRATED].append(path.maps)
                 gaps.append(path.gaps)
         found.maps = {name: np.concatenate(maps) for name, maps in parts.items() if maps}
+        if not signed:
+            found.maps = {name: maps.clip(min=0) for name, maps in found.maps.items()}
         found.gaps = np.concatenate(gaps) if gaps else None
         return found

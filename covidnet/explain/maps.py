@@ -4,7 +4,7 @@ Both explain the log-odds of a class, z_c - log(sum over k != c of exp(z_k)) for
 difference of their logits. A single logit, which the papers take, also holds what speaks for all classes alike and so
 cancels in the probabilities.
 
-Only evidence for the class is kept: negative values become 0.
+The maps are signed: positive values speak for the class, negative ones against it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from covidnet.errors import ExplainError
 from covidnet.explain.layers import SpatialLayer, tapped
 
 Maps = NDArray[np.float32]
-"""Evidence of several images: shape (B, H, W), 0 or more, of any scale."""
+"""Maps of several images: shape (B, H, W), of any scale."""
 
 AT_ONCE = 16
 """Images, or steps of one image's path, in one pass."""
@@ -78,7 +78,8 @@ def ready(network: nn.Module) -> nn.Module:
 def grad_cam(network: nn.Module, layer: SpatialLayer, images: Tensor, classes: Sequence[int]) -> Maps:
     """Grad-CAM (Selvaraju et al. 2017, "Grad-CAM: Visual explanations from deep networks", ICCV).
 
-    max(0, sum over channels k of a_k A_k), where A_k is the layer's map and a_k the mean of its gradient.
+    The sum over channels k of a_k A_k, where A_k is the layer's map and a_k the mean of its gradient. The paper's ReLU
+    is left to the caller.
 
     Args:
         network: Gives logits; see `ready`.
@@ -95,7 +96,7 @@ def grad_cam(network: nn.Module, layer: SpatialLayer, images: Tensor, classes: S
     with tapped(network, layer) as tap, torch.enable_grad():
         method = LayerGradCam(LogOdds(network), tap)
         for part, targets in _chunks(images, classes):
-            found = method.attribute(part.detach().clone().requires_grad_(), targets, relu_attributions=True)
+            found = method.attribute(part.detach().clone().requires_grad_(), targets)
             parts.append(found.detach()[:, 0].float().cpu().numpy())
     return np.concatenate(parts)
 
@@ -133,7 +134,7 @@ def integrated_gradients(
             total += found.to(total.dtype) / len(baselines)
             missing += abs(float(found.double().sum()) - float(ends[0] - ends[1]))
             change += abs(float(ends[0] - ends[1]))
-        maps.append(total.sum(dim=1)[0].clamp(min=0).float().cpu().numpy())
+        maps.append(total.sum(dim=1)[0].float().cpu().numpy())
         gaps.append(missing / max(change, 1e-6))
     return PathMaps(np.stack(maps), np.array(gaps))
 

@@ -25,21 +25,23 @@ from covidnet.models.heads import final_layer
 
 STEPS = 6
 PASSES_BELOW = 0.5
-"""Median rank correlation with the map of the trained network, at or below which a map counts as changed. The paper
-draws no line; this one is this project's."""
+"""Median absolute rank correlation with the map of the trained network, at or below which maps count as changed. The
+paper draws no line; this one is this project's."""
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike maps are: medians over images; None where no pair of maps had any evidence.
+    """How alike maps are: medians over images; None where no map had anything in it.
 
     Attributes:
         rank_correlation: Spearman's, of the maps' own cells, -1 to 1.
-        ssim: Structural similarity of the maps at the size of the image, each scaled to a maximum of 1; -1 to 1.
-        empty: Images whose map lost all evidence; they count as a correlation of 0.
+        absolute: Its absolute value, 0 to 1: a map that only changed its sign is still the same map.
+        ssim: Structural similarity of the maps at the size of the image, each scaled to values from -1 to 1; -1 to 1.
+        empty: Images whose map became 0 everywhere; they count as a correlation of 0.
     """
 
     rank_correlation: float | None
+    absolute: float | None
     ssim: float | None
     empty: int = 0
 
@@ -71,7 +73,7 @@ class SanityCheck:
         steps: From the classification layer alone to all layers.
         images: How many were compared.
         between_images: Likeness of the trained network's maps of different images: what maps have in common anyhow.
-        maps: Those of the fully randomised network, shape (N, h, w).
+        maps: Those of the fully randomised network, shape (N, h, w), signed.
     """
 
     steps: tuple[SanityStep, ...]
@@ -82,7 +84,7 @@ class SanityCheck:
     @property
     def passed(self) -> bool:
         """Whether the map of the fully randomised network is another one."""
-        left = self.steps[-1].likeness.rank_correlation
+        left = self.steps[-1].likeness.absolute
         return left is None or left <= PASSES_BELOW
 
     def to_json(self) -> dict[str, Any]:
@@ -108,7 +110,8 @@ def check_sanity(
     Args:
         network: The trained one, in evaluation mode.
         untrained: One of the same architecture with random weights.
-        explain: Gives the maps by a network, by method, always of the same images.
+        explain: Gives the maps by a network, by method, always of the same images; signed, since a map that is cut at
+            0 may lose all its order.
         images: Some of them, as the network takes them; they show the order of the layers.
         steps: How many; the classification layer is the first.
 
@@ -194,8 +197,8 @@ def _likeness(pairs: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]], 
         ranks.append(_rank_correlation(first, second))
         structures.append(_ssim(first, second, size))
     if not ranks:
-        return Likeness(None, None, empty)
-    return Likeness(float(np.median(ranks)), float(np.median(structures)), empty)
+        return Likeness(None, None, None, empty)
+    return Likeness(float(np.median(ranks)), float(np.median(np.abs(ranks))), float(np.median(structures)), empty)
 
 
 def _rank_correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
@@ -210,7 +213,7 @@ def _ssim(first: NDArray[np.float32], second: NDArray[np.float32], size: int) ->
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     scaled = [
-        torch.from_numpy(enlarge(one / max(float(one.max()), 1e-30), size, size).copy())[None, None]
+        torch.from_numpy(enlarge(one / max(float(np.abs(one).max()), 1e-30), size, size).copy())[None, None]
         for one in (first, second)
     ]
-    return float(structural_similarity_index_measure(scaled[0], scaled[1], data_range=1.0))  # type: ignore[arg-type]
+    return float(structural_similarity_index_measure(scaled[0], scaled[1], data_range=2.0))  # type: ignore[arg-type]

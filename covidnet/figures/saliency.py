@@ -117,7 +117,7 @@ def saliency_figure(title: str, note: str, means: Sequence[MeanMap], images: Seq
     figure = Figure(figsize=(width, first + rows * (CELL + CAPTION) + 0.35))
     style.header(figure, title, style.fit_text(note, width - 2 * MARGIN - 2.2, 9.5))
     style.footer(figure)
-    _scale(figure)
+    _scale(figure, outlined=any(field.any() for field in [one.field for one in means] + [one.field for one in images]))
     for place, mean in enumerate(means):
         axes = style.cell_axes(figure, MARGIN + place * (CELL + GAP), TOP, CELL, CELL)
         _draw(axes, blend(mean.picture, mean.heat), mean.field)
@@ -172,7 +172,7 @@ def _lines(axes: Axes, lines: Sequence[tuple[str, float, str, str]]) -> None:
                       annotation_clip=False)  # fmt: skip
 
 
-def _scale(figure: Figure) -> None:
+def _scale(figure: Figure, outlined: bool) -> None:
     """A bar that says what the colours mean, at the top right."""
     width, height = figure.get_size_inches()
     axes = figure.add_axes(((width - 1.95) / width, 1 - 0.38 / height, 1.2 / width, 0.12 / height))
@@ -182,6 +182,6 @@ def _scale(figure: Figure) -> None:
     style.frame(axes, style.FAINT, 0.5)
     for x, text, align in ((-0.04, "none", "right"), (1.04, "most", "left")):
         axes.text(x, 0.5, text, transform=axes.transAxes, ha=align, va="center", fontsize=8, color=style.MUTED)
-    axes.annotate("evidence, by image; line: lung field", (0.5, 0), xycoords="axes fraction", xytext=(0, -4),
-                  textcoords="offset points", ha="center", va="top", fontsize=7.5, color=style.MUTED,
-                  annotation_clip=False)  # fmt: skip
+    text = "evidence, by image" + ("; line: lung field" if outlined else "")
+    axes.annotate(text, (0.5, 0), xycoords="axes fraction", xytext=(0, -4), textcoords="offset points", ha="center",
+                  va="top", fontsize=7.5, color=style.MUTED, annotation_clip=False)  # fmt: skip

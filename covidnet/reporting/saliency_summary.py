@@ -94,7 +94,8 @@ def _to_json(share: LungShare | None) -> dict[str, Any] | None:
 def _checked(check: SanityCheck, fields: LungFields) -> dict[str, Any]:
     """With the share inside the simple field of a network that learnt nothing: what its architecture gives anyhow."""
     field = fields.simple
-    random = lung_share([share_inside(one, field.inside) for one in check.maps], [field.area] * len(check.maps))
+    shares = [share_inside(one.clip(min=0), field.inside) for one in check.maps]
+    random = lung_share(shares, [field.area] * len(shares))
     return {**check.to_json(), "inside_lungs_when_random": None if random is None else random.inside.to_json()}
 
 
@@ -138,8 +139,10 @@ def _shares_in_words(found: Mapping[str, Any]) -> str:
 
 
 def _sanity_in_words(check: Mapping[str, Any]) -> str:
-    left = check["steps"][-1]["rank_correlation"]
-    likeness = "nothing to compare" if left is None else f"rank correlation {left:.2f} with the trained model's maps"
+    left, usual = check["steps"][-1]["absolute"], check["between_images"]["absolute"]
+    likeness = "nothing to compare" if left is None else f"absolute rank correlation {left:.2f}"
+    if left is not None and usual is not None:
+        likeness += f" with the trained model's maps (between its maps of different images {usual:.2f})"
     verdict = "passed: maps follow the weights" if check["passed"] else "FAILED: maps hardly follow the weights"
     return f"sanity check {verdict}; with random weights {likeness}"
 

@@ -138,6 +138,6 @@ def _sanity(
     untrained = ready(untrained).to(explainer.device)
 
     def explain(network: nn.Module) -> dict[str, Maps]:
-        return explainer.explain(places, targets, network, method).maps
+        return explainer.explain(places, targets, network, method, signed=True).maps
 
     return check_sanity(explainer.network, untrained, explain, explainer.images(places[:1]))

@@ -83,6 +83,6 @@ class SaliencyWatch(Checkpoint):
             )
             for number, position in enumerate(positions)
         ]
-        title = f"Epoch {epoch}: where the evidence for the predicted class lies"
+        title = f"Epoch {epoch}: evidence for the predicted class"
         layer = "" if explainer.layer is None else f" of {explainer.layer.name}"
         return figure_to_array(saliency_figure(title, f"{TITLES[name]}{layer}", [], images))

@@ -74,6 +74,8 @@ def test_both_methods_of_grey_images(net, normalize):
     alone = explainer.explain([0], [1])
     np.testing.assert_allclose(found.maps["gradcam"][1], alone.maps["gradcam"][0], rtol=1e-5)
     assert not np.array_equal(found.maps["gradcam"][0], found.maps["gradcam"][2])  # another class
+    for name, maps in explainer.explain([3, 0, 3], [0, 1, 1], signed=True).maps.items():
+        assert maps.min() < 0 and np.array_equal(maps.clip(min=0), found.maps[name])
 
 
 def test_methods_by_their_keys():

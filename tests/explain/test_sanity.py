@@ -67,13 +67,22 @@ def test_grad_cam_passes_and_an_edge_detector_does_not(images):
         return {"gradcam": grad_cam(one, layer, images, [0, 1, 0, 1]), "edges": edges}
 
     checks = check_sanity(trained, untrained, explain, images)
-    assert checks["gradcam"].passed and checks["gradcam"].steps[-1].likeness.rank_correlation < 0.5
+    assert checks["gradcam"].passed and checks["gradcam"].steps[-1].likeness.absolute < 0.5
     assert not checks["edges"].passed
     for step in checks["edges"].steps:
         assert step.likeness.rank_correlation == pytest.approx(1) and step.likeness.ssim == pytest.approx(1)
     assert abs(checks["edges"].between_images.rank_correlation) < 0.1
     plain = checks["gradcam"].to_json()
     assert plain["images"] == 4 and len(plain["steps"]) == 6 and plain["steps"][-1]["share_of_weights"] == 1
+
+
+def test_a_map_that_only_changed_its_sign_is_the_same(images):
+    maps = np.random.default_rng(0).standard_normal((2, 7, 7)).astype(np.float32)
+    signs = np.array([1, -1], dtype=np.float32)[:, None, None]
+    answers = iter([maps, signs * maps, signs * maps])
+    check = check_sanity(network(0), network(1), lambda _: {"any": next(answers)}, images, steps=2)["any"]
+    last = check.steps[-1].likeness
+    assert last.rank_correlation == pytest.approx(0) and last.absolute == pytest.approx(1) and not check.passed
 
 
 @pytest.mark.parametrize(("later", "empty"), [(np.zeros, 2), (np.ones, 0)])

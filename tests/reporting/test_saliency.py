@@ -155,8 +155,8 @@ def test_every_class_and_both_methods(save):
 def test_the_sanity_check_is_told(save):
     maps = np.ones((2, 7, 7), dtype=np.float32)
     for left, verdict in ((0.1, "passed"), (0.9, "FAILED")):
-        steps = (SanityStep("fc", 0.1, Likeness(0.9, 0.9)), SanityStep("conv1", 1.0, Likeness(left, 0.2)))
-        check = SanityCheck(steps, 2, Likeness(0.3, 0.3), maps)
+        steps = (SanityStep("fc", 0.1, Likeness(0.9, 0.9, 0.9)), SanityStep("conv1", 1.0, Likeness(-left, left, 0.2)))
+        check = SanityCheck(steps, 2, Likeness(0.3, 0.3, 0.3), maps)
         directory = save(gradcam(inside_out()), sanity={"gradcam": check})
         told = json.loads((directory / "saliency.json").read_text())["methods"]["gradcam"]["sanity_check"]
         assert told["passed"] == (verdict == "passed") and told["steps"][0]["down_to"] == "fc"
