@@ -133,7 +133,8 @@ def _note(metrics: Mapping[str, Any]) -> str:
     chance = metrics["ece_if_calibrated"]
     return (
         f"{metrics['n']} images: expected calibration error {before['ece']:.3f}, Brier score {before['brier']:.3f}. "
-        f"A calibrated model with such probabilities: {chance['mean']:.3f} on average, rarely above {chance['high']:.3f}."
+        f"A calibrated model with such probabilities: {chance['mean']:.3f} on average, rarely above "
+        f"{chance['high']:.3f}."
     )
 
 
