@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from covidnet.commands.rescore import rescore, stored_suffice, stored_validation, with_evaluation, written_validation
+from covidnet.commands.rescore import (
+    rescore,
+    stored_suffice,
+    stored_validation,
+    validation_part,
+    with_evaluation,
+    written_validation,
+)
 from covidnet.compute import prepare_process
 from covidnet.config.check import check
 from covidnet.config.schema import CsvData, EvaluateConfig, TrainConfig
@@ -97,9 +104,10 @@ def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout
     target = RunLayout(layout.directory / "evaluation" / asked.split)
     extra = {"run": str(layout.directory), "checkpoint": asked.checkpoint, "folds": summarize_folds(folds)}
     protocol = Protocol.of(settings.protocol, "val")
-    positive = settings.data.positive_class
+    positive, rule = settings.data.positive_class, settings.aggregate
     choice = FoldChoices(settings.evaluation, folds)
-    save_results(target.directory, pool_folds(folds), "test", dataset, positive, protocol, [], extra, choice=choice)
+    pooled = pool_folds(folds)
+    save_results(target.directory, pooled, "test", dataset, positive, protocol, [], extra, rule, choice=choice)
     for line in summarize(target.metrics):
         say(line)
     say(f"results: {target.directory}")
@@ -121,6 +129,7 @@ def score(
     from covidnet.training.build import build_datamodule
     from covidnet.training.external import predict_external
     from covidnet.training.page import show_results
+    from covidnet.training.saliency import describe_saliency, explain_run
 
     started = time.perf_counter()
     if settings.compute.num_threads is not None:
@@ -143,7 +152,7 @@ def score(
         )
     split = recorded_split(recorded, {path: position for path, (position, _) in current.items()})
     data = build_datamodule(settings, dataset, split)
-    protocol = Protocol.of(settings.protocol, split.validation)
+    protocol = Protocol.of(settings.protocol, validation_part(recorded))
     parts = _parts(asked.split, split.parts, protocol.validation)
     if asked.split == "test" and PART in split.parts:
         parts = [*parts, PART]
@@ -164,10 +173,12 @@ def score(
     if validation is None and not chosen_here and protocol.validation in split.parts:
         rows = predict(network, data, [protocol.validation], classes, dataset.records, device)
         validation = written_validation(rows, directory)
-    positive = settings.data.positive_class
+    positive, rule = settings.data.positive_class, settings.aggregate
     options = settings.evaluation
-    save_results(directory, predictions, shown, dataset, positive, protocol, [], extra, options, validation)
-    for line in summarize(directory / "metrics.json"):
+    save_results(directory, predictions, shown, dataset, positive, protocol, [], extra, rule, options, validation)
+    explained = predictions if shown == "all" else predictions.of_split(shown)
+    explain_run(asked.saliency, settings, directory, dataset, data, network, explained)
+    for line in (*summarize(directory / "metrics.json"), *describe_saliency(directory)):
         say(line)
     say(f"results: {directory} ({time.perf_counter() - started:.1f} s)")
     show_results(settings.report, directory, shown, dataset, external)

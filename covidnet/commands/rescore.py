@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from covidnet.config.schema import EvaluateConfig, EvaluationConfig, TrainConfig
 from covidnet.console import say
 from covidnet.data.external import PART as EXTERNAL
-from covidnet.data.split import read_split
+from covidnet.data.split import SplitRow, read_split
 from covidnet.errors import ConfigError
 from covidnet.predictions import Predictions, read_predictions
 from covidnet.runs.layout import RunLayout
 
 KEYS = ("at_sensitivity", "at_specificity", "calibrate", "bins", "bootstrap", "prevalence")
+POINTS = frozenset({"at_sensitivity", "at_specificity"})
 
 WRITTEN = "validation.csv"
 """Predictions of the validation images, beside those that are scored, where the run itself has none of a checkpoint."""
@@ -22,10 +24,10 @@ WRITTEN = "validation.csv"
 def with_evaluation(settings: TrainConfig, asked: EvaluateConfig) -> TrainConfig:
     """The run's settings, with what the command line says of the evaluation."""
     given = {key: value for key in KEYS if (value := getattr(asked, key)) is not None}
-    for one, other in (("at_sensitivity", "at_specificity"), ("at_specificity", "at_sensitivity")):
-        if one in given:
-            given[other] = None
-    evaluation = EvaluationConfig.model_validate({**settings.evaluation.model_dump(), **given})
+    replaced = (
+        dict.fromkeys(POINTS) if not POINTS.isdisjoint(given) else {}
+    )  # one operating point takes another's place
+    evaluation = EvaluationConfig.model_validate({**settings.evaluation.model_dump(), **replaced, **given})
     return settings.model_copy(update={"evaluation": evaluation})
 
 
@@ -46,6 +48,8 @@ def stored_suffice(asked: EvaluateConfig, layout: RunLayout) -> bool:
 def _lacking(asked: EvaluateConfig, layout: RunLayout) -> str | None:
     if asked.checkpoint != "best":
         return f"{layout.predictions} holds the predictions of checkpoint=best, not of checkpoint={asked.checkpoint}"
+    if asked.saliency.method != "none":
+        return f"saliency.method={asked.saliency.method} looks into the model"
     if asked.external is not None:
         return f"external={asked.external} has not been predicted by this run"
     if asked.split not in {"val", "test"}:
@@ -53,9 +57,9 @@ def _lacking(asked: EvaluateConfig, layout: RunLayout) -> str | None:
     return None if layout.predictions.is_file() else f"{layout.predictions} is missing"
 
 
-def validation_part(layout: RunLayout) -> str:
-    """The part of the run's split that chose its epoch: ``val``, or ``test`` in the article's protocol."""
-    return "val" if any(row.split == "val" for row in read_split(layout.split)) else "test"
+def validation_part(recorded: Sequence[SplitRow]) -> str:
+    """The part of a recorded split that chose the epoch: ``val``, or ``test`` in the article's protocol."""
+    return "val" if any(row.split == "val" for row in recorded) else "test"
 
 
 def rescore(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout) -> None:
@@ -64,7 +68,7 @@ def rescore(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout) -> 
     from covidnet.training.page import show_results
 
     table = read_predictions(layout.predictions)
-    protocol = Protocol.of(settings.protocol, validation_part(layout))
+    protocol = Protocol.of(settings.protocol, validation_part(read_split(layout.split)))
     shown = protocol.validation if asked.split == "val" else asked.split
     parts = {shown, EXTERNAL} if shown == "test" else {shown}
     rows = Predictions(table.classes, tuple(row for row in table.rows if row.split in parts))
@@ -81,6 +85,7 @@ def rescore(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout) -> 
         protocol,
         [],
         extra,
+        settings.aggregate,
         settings.evaluation,
         table.of_split(protocol.validation),
     )

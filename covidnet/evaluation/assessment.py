@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covidnet.evaluation.bootstrap import Resamples
+from covidnet.evaluation.bootstrap import Resamples, clusters
 from covidnet.evaluation.calibration import calibration_scores
 from covidnet.evaluation.choice import Decider
 from covidnet.evaluation.metrics import LEVEL, compute_metrics
@@ -55,12 +55,13 @@ def _operating_point(scored: Predictions, choice: Decider) -> dict[str, object] 
         return {**described, "warning": None, "sensitivity": None, "specificity": None, "predictive_values": None}
     positive = scored.truth == scored.classes.index(choice.positive_class)
     rates = {"sensitivity": Rate(positive, called), "specificity": Rate(~positive, ~called)}
-    resamples = Resamples(scored.truth, scored.patients, choice.options.bootstrap)
+    patients = clusters(scored)
+    resamples = Resamples(scored.truth, patients, choice.options.bootstrap)
     exact = {name: rate.exact(LEVEL) for name, rate in rates.items()}
     prevalence = choice.options.prevalence
     return {
         **described,
         "warning": choice.warning(scored),
-        **rates_to_json(rates, scored.patients, resamples, LEVEL),
+        **rates_to_json(rates, patients, resamples, LEVEL),
         "predictive_values": None if prevalence is None else predictive_values(**exact, prevalence=prevalence),
     }

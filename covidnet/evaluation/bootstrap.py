@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from covidnet.predictions import Predictions
+
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
 """From weights of shape (b, N), how often each image was drawn, to values of shape (b,) or (b, K)."""
@@ -16,6 +18,12 @@ RESAMPLES = 2000
 
 AT_ONCE = 1 << 18
 """Weights in memory at a time; more would leave the processor's cache."""
+
+
+def clusters(predictions: Predictions) -> tuple[str, ...] | None:
+    """Who is on each image, where that matters: None where no patients are known, or each has one image only."""
+    patients = predictions.patients
+    return None if patients is None or len(set(patients)) == len(patients) else patients
 
 
 class Resamples:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covidnet.evaluation.auroc import disjoint_pairs
-from covidnet.evaluation.bootstrap import RESAMPLES, Floats, Resamples
+from covidnet.evaluation.bootstrap import RESAMPLES, Floats, Resamples, clusters
 from covidnet.evaluation.limits import expanded_limits, perfect_limit
 from covidnet.evaluation.ranking import Ranking
 from covidnet.predictions import Predictions
@@ -65,14 +65,15 @@ def curves(predictions: Predictions, positive_class: str, bootstrap: int = RESAM
     if not len(positive) or positive.all() or not positive.any():
         return None
     ranking = Ranking(predictions.probabilities[:, index], positive)
-    resamples = Resamples(predictions.truth, predictions.patients, bootstrap)
+    patients = clusters(predictions)
+    resamples = Resamples(predictions.truth, patients, bootstrap)
     bands = resamples.values(
         {
             "roc": lambda weights: ranking.sensitivity_at(GRID, weights),
             "precision": lambda weights: ranking.precision_at(GRID, weights),
         }
     )
-    units = max(2, disjoint_pairs(positive, predictions.patients))
+    units = max(2, disjoint_pairs(positive, patients))
     # At a sensitivity r, perfect precision means a share r of so many flagged, and nobody else.
     flagged = np.maximum(1, np.rint(GRID * units)).astype(np.int64)
     return Curves(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from covidnet.errors import ConfigError
-from covidnet.evaluation.bootstrap import RESAMPLES, Resamples
+from covidnet.evaluation.bootstrap import RESAMPLES, Resamples, clusters
 from covidnet.evaluation.calibration import BINS
 from covidnet.evaluation.operating_point import predictive_values
 from covidnet.evaluation.probabilities import ProbabilityScores
@@ -28,7 +28,7 @@ LEVEL = 0.95
 # Compared in lower case, without spaces and punctuation: "No Finding" and "no_finding" are one name.
 NEGATIVE_NAME = re.compile(
     r"normals?|negatives?|neg|healthy|controls?|clear|benign|unaffected|none|no|false|0"
-    r"|non?(findings?|disease|pneumonia|covid(19)?)"
+    r"|non?(findings?|disease|pneumonia|covid(19)?)|irrelevant(toinfection)?"
 )
 
 
@@ -41,9 +41,14 @@ def default_positive_class(classes: Sequence[str]) -> str:
     if not classes:
         raise ValueError("no classes to choose the positive one from")
     for name in classes:
-        if not NEGATIVE_NAME.fullmatch(re.sub(r"[\W_]+", "", name).lower()):
+        if not is_negative(name):
             return name
     return classes[-1]
+
+
+def is_negative(name: str) -> bool:
+    """Whether a class is named like "normal", "healthy" or "no finding"."""
+    return NEGATIVE_NAME.fullmatch(re.sub(r"[\W_]+", "", name).lower()) is not None
 
 
 def compute_metrics(
@@ -79,7 +84,7 @@ def compute_metrics(
     """
     classes = predictions.classes
     positive = classes.index(known_class(positive_class, classes))
-    truth, predicted, patients = predictions.truth, _predicted(predictions), predictions.patients
+    truth, predicted, patients = predictions.truth, _predicted(predictions), clusters(predictions)
     rates = {
         "accuracy": Rate(np.ones(len(truth), dtype=bool), predicted == truth),
         "sensitivity": Rate(truth == positive, predicted == positive),
@@ -92,7 +97,7 @@ def compute_metrics(
     found["accuracy"]["correct"] = found["accuracy"].pop("successes")
     return {
         "n": len(truth),
-        "patients": None if patients is None else resamples.patients,
+        "n_patients": None if predictions.patients is None else resamples.patients,
         "classes": list(classes),
         "accuracy": found["accuracy"],
         "balanced_accuracy": _balanced_accuracy(truth, predicted),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from covidnet.evaluation.auroc import PAIRS, delong_limits, disjoint_pairs, ranked_classes
-from covidnet.evaluation.bootstrap import Floats, Resamples, Statistic
+from covidnet.evaluation.bootstrap import Floats, Resamples, Statistic, clusters
 from covidnet.evaluation.calibration import (
     brier_losses,
     calibration_scores,
@@ -32,7 +32,7 @@ class ProbabilityScores:
     def __init__(self, predictions: Predictions, positive: int, bins: int) -> None:
         self._truth = predictions.truth
         self._probabilities = predictions.probabilities
-        self._patients = predictions.patients
+        self._patients = clusters(predictions)
         self._bins = bins
         size = len(predictions.classes)
         self._defined = len(predictions) > 0 and size > 1 and bool(np.isfinite(self._probabilities).all())

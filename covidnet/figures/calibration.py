@@ -36,7 +36,7 @@ def calibration_figure(
         bins: Of equal width.
         metrics: The entries of metrics.json, for the numbers in words.
     """
-    layout = ConstrainedLayoutEngine(rect=(0.0, 0.045, 1.0, 0.845), w_pad=0.12, h_pad=0.06)
+    layout = ConstrainedLayoutEngine(rect=(0.0, 0.045, 1.0, 0.825), w_pad=0.12, h_pad=0.06)
     figure = Figure(figsize=(10.5, 7.0), layout=layout)
     style.header(figure, "Calibration: do the probabilities come true as often as they say?", _note(metrics))
     figure.text(
@@ -133,7 +133,8 @@ def _note(metrics: Mapping[str, Any]) -> str:
     chance = metrics["ece_if_calibrated"]
     return (
         f"{metrics['n']} images: expected calibration error {before['ece']:.3f}, Brier score {before['brier']:.3f}. "
-        f"A perfectly calibrated model of so many: {chance['mean']:.3f} on average, rarely above {chance['high']:.3f}."
+        f"A calibrated model with such probabilities: {chance['mean']:.3f} on average, rarely above "
+        f"{chance['high']:.3f}."
     )
 
 

@@ -72,8 +72,8 @@ def _reliability(predictions: Predictions, choice: Decider) -> dict[str, list[di
 
 
 def probability_lines(metrics: Mapping[str, Any]) -> list[str]:
-    """AUROC, calibration and operating point in words, as a run ends with them."""
-    lines = []
+    """Intervals by patient, AUROC, calibration and operating point in words, as a run ends with them."""
+    lines = _patient_lines(metrics)
     if metrics.get("auroc") is not None:
         lines.append(f"  AUROC {auroc_text(metrics)}")
     calibration = metrics.get("calibration")
@@ -86,6 +86,12 @@ def probability_lines(metrics: Mapping[str, Any]) -> list[str]:
     if values is not None:
         lines.append(_predictive_line(values))
     return lines
+
+
+def _patient_lines(metrics: Mapping[str, Any]) -> list[str]:
+    limits = {name: metrics[name].get("by_patient") for name in ("accuracy", "sensitivity", "specificity")}
+    known = [f"{name} [{one['low']:.2f}, {one['high']:.2f}]" for name, one in limits.items() if one is not None]
+    return [f"  by patient ({metrics['n_patients']} patients): {', '.join(known)}"] if known else []
 
 
 def auroc_text(metrics: Mapping[str, Any]) -> str:
@@ -131,9 +137,9 @@ def operating_point_lines(point: Mapping[str, Any]) -> list[str]:
     chosen = point["chosen_on"]
     reached = f"{chosen[measure]['successes']} of {chosen[measure]['n']} on {chosen['split']}"
     own = point["per_fold"]
-    threshold = f"each fold's own ({_span(own)})" if own is not None else f"{point['threshold']:.3g}"
+    start = f"a probability of {point['threshold']:.3g}" if own is None else f"each fold's own threshold ({_span(own)})"
     lines = [
-        f"  {point['positive_class']} from a probability of {threshold} on, for a {target} ({reached}): "
+        f"  {point['positive_class']} from {start} on, for a {target} ({reached}): "
         f"sensitivity {_rate(point['sensitivity'])}, specificity {_rate(point['specificity'])}"
     ]
     return lines + [f"    {point[key]}" for key in ("note", "warning") if point[key]]

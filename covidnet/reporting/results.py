@@ -31,6 +31,7 @@ from covidnet.reporting.evaluation import (
     operating_point_lines,
     probability_lines,
 )
+from covidnet.reporting.patients import patients_line, save_patients
 from covidnet.runs.layout import RunLayout
 
 
@@ -69,6 +70,7 @@ def save_results(
     protocol: Protocol,
     history: Sequence[Mapping[str, float]],
     extra: Mapping[str, Any],
+    aggregate: str = "none",
     evaluation: EvaluationConfig | None = None,
     validation: Predictions | None = None,
     choice: Decider | None = None,
@@ -84,6 +86,7 @@ def save_results(
         protocol: How the epoch was chosen.
         history: Rows of history.csv; empty draws no curves.
         extra: Further entries of metrics.json; with a history, its ``epoch_kept``.
+        aggregate: How images are combined to patients; ``none`` says nothing of patients.
         evaluation: What is to be computed; None takes the defaults.
         validation: Rows that temperature and operating point are chosen on, where they are not in ``predictions``.
         choice: What was chosen on validation images already, for runs over folds; ``validation`` is not looked at then.
@@ -103,6 +106,7 @@ def save_results(
         "split": split,
         "protocol": protocol.to_json(split),
         **assess(scored, choice),
+        **save_patients(directory, table, split, aggregate, positive_class),
         **(_external_metrics(scored, external, choice) if len(external) else {}),
         **extra,
         "notice": RESEARCH_ONLY,
@@ -165,6 +169,8 @@ def summarize(metrics_file: Path) -> list[str]:
             f"specificity {_with_interval(metrics['specificity'])}"
         )
     lines += probability_lines(metrics)
+    if "patients" in metrics:
+        lines.append(patients_line(metrics["patients"], _with_interval(metrics["patients"]["accuracy"])))
     if "epoch_kept" in metrics:
         lines.append(
             f"  epoch {metrics['epoch_kept']} of {metrics['epochs']} kept; "

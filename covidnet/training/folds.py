@@ -118,6 +118,7 @@ def _pool(settings: TrainConfig, layout: RunLayout, images: Images, runs: Sequen
         Protocol.of(settings.protocol, "val"),
         [],
         extra,
+        settings.aggregate,
         choice=FoldChoices(settings.evaluation, folds),
     )
     for line in summarize(layout.metrics):
