@@ -62,7 +62,8 @@ def make_run(
     write_history(directory / "history.csv", rows_of_history)
     seconds = {"epoch_kept": 3, "epochs": 3, "training_seconds": 1.0, "total_seconds": 2.0}
     kept = Protocol.of(protocol, "val" if any(row.split == "val" for row in rows) else "test")
-    save_results(directory, table, "test", None, None, kept, rows_of_history, {**seconds, **(extra or {})}, evaluation)
+    more = {**seconds, **(extra or {})}
+    save_results(directory, table, "test", None, None, kept, rows_of_history, more, evaluation=evaluation)
     own = [SplitRow(row.path, row.label, row.split, "0" * 64, row.patient, row.source) for row in rows
            if row.split != "external"]  # fmt: skip
     learnt = [SplitRow(row.path, row.label, "train", "0" * 64) for row in made_up(30, "train")]

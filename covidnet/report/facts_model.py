@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from covidnet.report.hero import changes
 from covidnet.report.source import RunFiles
+from covidnet.report.words import listed
 
 START = {
     "imagenet": "ImageNet weights; the last layer at random (seed in .hydra/config.yaml).",
@@ -15,7 +16,12 @@ PARTS = {"val": "validation", "test": "test"}
 def architecture(files: RunFiles) -> str:
     """The network."""
     backbone = files.config.get("backbone")
-    return f"{backbone} with {len(files.table.classes)} outputs." if backbone else ""
+    if not backbone:
+        return ""
+    head, frozen = (files.config.get("head") or {}).get("name"), files.config.get("freeze") == "backbone"
+    parts = [f"head {head}"] if head not in (None, "default") else []
+    parts += ["a frozen backbone"] if frozen else []
+    return f"{backbone} with {listed([*parts, f'{len(files.table.classes)} outputs'])}."
 
 
 def software(files: RunFiles) -> str:

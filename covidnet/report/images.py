@@ -16,7 +16,7 @@ from PIL import Image
 from covidnet.data.study import printable
 from covidnet.predictions import Prediction, Predictions
 from covidnet.report.source import RunFiles
-from covidnet.report.thumbnails import SIDE, Thumbnails, chosen, wrong_first
+from covidnet.report.thumbnails import SIDE, Thumbnails, chosen
 from covidnet.report.words import number
 
 MOST_ROWS = 1000
@@ -101,7 +101,7 @@ def make_images(files: RunFiles, most_pictures: int) -> ImageSection:
 
 def _ordered(files: RunFiles) -> list[Prediction]:
     both = Predictions(files.table.classes, files.scored.rows + files.external.rows)
-    return [both.rows[row] for row in wrong_first(both)]
+    return [both.rows[row] for row in both.wrong_first()]
 
 
 def _wrong(table: Predictions) -> int:

@@ -7,8 +7,7 @@ from typing import Any
 
 from covidnet.report.source import RunFiles
 from covidnet.report.words import interval, number, with_interval
-
-RULES = {"mean": "mean", "max": "maximum", "noisy_or": "noisy-OR"}
+from covidnet.reporting.patients import RULE_TITLES
 
 
 def drop_text(files: RunFiles) -> str:
@@ -27,7 +26,7 @@ def patient_scores(files: RunFiles) -> dict[str, Any] | None:
     if not isinstance(found, dict) or not isinstance(found.get("accuracy"), dict):
         return None
     rule = str(found.get("aggregate"))
-    return {"rule": RULES.get(rule, rule), "accuracy": with_interval(found["accuracy"]), "n": found.get("n")}
+    return {"rule": RULE_TITLES.get(rule, rule), "accuracy": with_interval(found["accuracy"]), "n": found.get("n")}
 
 
 def area_texts(files: RunFiles) -> list[str]:

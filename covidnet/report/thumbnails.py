@@ -26,23 +26,11 @@ Thumbnails = dict[Key, Picture]
 """Pixels of shape (H, W) or (H, W, 3)."""
 
 
-def wrong_first(predictions: Predictions) -> list[int]:
-    """Rows in the order of looking: wrong ones, the most confident first; then right ones, the least sure first."""
-    if not len(predictions):
-        return []
-    confidence = predictions.probabilities.max(axis=1)
-    right = predictions.predicted == predictions.truth
-    return sorted(
-        range(len(predictions)),
-        key=lambda row: (bool(right[row]), confidence[row] if right[row] else -confidence[row], row),
-    )
-
-
 def chosen(scored: Predictions, external: Predictions, most: int) -> list[Prediction]:
     """The images that are shown with a picture: at most ``most``, half of them external where there are such."""
     room = most - min(len(external), most // 2)
-    first = [scored.rows[row] for row in wrong_first(scored)[:room]]
-    return first + [external.rows[row] for row in wrong_first(external)[: most - len(first)]]
+    first = [scored.rows[row] for row in scored.wrong_first()[:room]]
+    return first + [external.rows[row] for row in external.wrong_first()[: most - len(first)]]
 
 
 def save_thumbnails(

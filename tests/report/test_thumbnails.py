@@ -4,22 +4,13 @@ from made_up_runs import made_up
 
 from covidnet.errors import RunError
 from covidnet.predictions import Prediction, Predictions
-from covidnet.report.thumbnails import FILE, SIDE, chosen, read_thumbnails, save_thumbnails, wrong_first
+from covidnet.report.thumbnails import FILE, SIDE, chosen, read_thumbnails, save_thumbnails
 
 CLASSES = ("covid", "normal")
 
 
 def row(path, label, sure, split="test"):
     return Prediction(path, split, label, (sure, 1 - sure))
-
-
-def test_the_surest_mistake_comes_first_and_the_least_sure_right_answer_after_the_mistakes():
-    table = Predictions(
-        CLASSES,
-        (row("a", "covid", 0.9), row("b", "normal", 0.6), row("c", "normal", 0.95), row("d", "covid", 0.55)),
-    )
-    assert [table.rows[index].path for index in wrong_first(table)] == ["c", "b", "d", "a"]
-    assert wrong_first(Predictions(CLASSES, ())) == []
 
 
 def test_half_of_the_pictures_are_external_where_there_are_so_many():
