@@ -23,6 +23,7 @@ from covidnet.reporting.audit import MARKDOWN, save_audit
 from covidnet.runs.directories import reserve_directory
 from covidnet.runs.layout import RunLayout, open_run
 from covidnet.runs.recorded import recorded_root, recorded_split
+from covidnet.training.page import refresh_page
 
 
 def audit(config: DictConfig) -> None:
@@ -109,4 +110,5 @@ def _finish(asked: AuditConfig, done: Audit, material: Material, dataset: XrayDa
     save_audit(directory, done, material, dataset.pixels)
     print_audit(console, done, material)
     say(f"details and figures: {directory / MARKDOWN} ({done.seconds:.1f} s). {RESEARCH_ONLY}")
+    refresh_page(directory)
     shut_gate(done, asked.fail_on)

@@ -19,7 +19,7 @@ def main() -> int:
         epilog="For research only; never a diagnosis.",
     )
     parser.add_argument("directory", type=Path, metavar="DIRECTORY")
-    parser.add_argument("--images", type=int, default=200, help="test images with pictures at most (default 200)")
+    parser.add_argument("--images", type=int, help="test images with pictures at most (default: as in the run)")
     arguments = parser.parse_args()
     try:
         page = _make_page(arguments.directory, arguments.images)
@@ -29,7 +29,7 @@ def main() -> int:
     return 0
 
 
-def _make_page(directory: Path, images: int) -> Path:
+def _make_page(directory: Path, images: int | None) -> Path:
     """A directory without metrics.json that holds sweep.json or runs is a sweep's."""
     if not (directory / "metrics.json").is_file() and _holds_runs(directory):
         from covidnet.sweeps.page import remake_sweep_page

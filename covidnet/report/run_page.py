@@ -54,12 +54,12 @@ DATA_FIGURES = {
 }
 
 
-def make_run_page(directory: Path, most_pictures: int = MOST_PICTURES) -> Path:
+def make_run_page(directory: Path, most_pictures: int | None = None) -> Path:
     """Write report.html into a run or an evaluation, and for a run model_card.md and checklist.md.
 
     Args:
         directory: Of the finished run, or RUN/evaluation/SPLIT.
-        most_pictures: So many test images at most are shown with pictures.
+        most_pictures: So many test images at most are shown with pictures; None: as many as the run's report.images.
 
     Returns:
         The page.
@@ -72,11 +72,16 @@ def make_run_page(directory: Path, most_pictures: int = MOST_PICTURES) -> Path:
         write_text(files.directory / CARD, make_model_card(files))
         write_text(files.directory / CHECKLIST, make_checklist(files))
     page = files.directory / PAGE
-    write_text(page, render_run(files, most_pictures))
+    write_text(page, render_run(files, _stated_pictures(files) if most_pictures is None else most_pictures))
     return page
 
 
-def render_run(files: RunFiles, most_pictures: int = MOST_PICTURES) -> str:
+def _stated_pictures(files: RunFiles) -> int:
+    stated = (files.config.get("report") or {}).get("images")
+    return stated if isinstance(stated, int) else MOST_PICTURES
+
+
+def render_run(files: RunFiles, most_pictures: int) -> str:
     """The page as text."""
     data = make_data(files)
     plots = draw_plots(files, data)

@@ -17,12 +17,13 @@ from covidnet.data.external import PART as EXTERNAL
 from covidnet.data.split import SplitRow, read_split
 from covidnet.errors import CovidnetError, RunError
 from covidnet.evaluation.temperature import scaled
+from covidnet.files import read_csv
 from covidnet.predictions import Predictions, read_predictions
 from covidnet.report.thumbnails import Thumbnails, read_thumbnails
 from covidnet.runs.layout import RunLayout, read_overrides
-from covidnet.training.history import Row, read_history
 
 Json = dict[str, Any]
+HISTORY = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc")
 Value = TypeVar("Value")
 
 
@@ -107,9 +108,18 @@ class RunFiles:
         return self._tolerant("the folds' predictions", read)
 
     @cached_property
-    def history(self) -> list[Row]:
-        """history.csv; empty for a run over folds."""
-        return self._tolerant("history.csv", lambda: read_history(self.run.history)) or []
+    def history(self) -> list[dict[str, float]]:
+        """history.csv, a row per epoch; empty for a run over folds."""
+        if not self.run.history.is_file():
+            return []
+        return self._tolerant("history.csv", self._read_history) or []
+
+    def _read_history(self) -> list[dict[str, float]]:
+        header, lines = read_csv(self.run.history, "Expected the table that train.py writes.")
+        rows = [dict(zip(header, map(float, values), strict=True)) for _, values in lines]
+        if not set(HISTORY) <= set(header):
+            raise ValueError(f"found the columns {', '.join(header)}")
+        return rows
 
     @cached_property
     def split(self) -> list[SplitRow]:

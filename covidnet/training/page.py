@@ -41,10 +41,16 @@ def show_results(
             _keep_thumbnails(asked, directory, split, dataset, external)
         from covidnet.report.run_page import make_run_page
 
-        say(f"page: {make_run_page(directory, asked.images)}")
+        say(f"page: {make_run_page(directory)}")
     except Exception as error:  # nothing that goes wrong in showing results may lose them
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         say(f"no page: {reason} (the results are complete; try python -m covidnet.report {directory})")
+
+
+def refresh_page(directory: Path) -> None:
+    """Make a page again that is there already, since a file that it shows has changed; an error is only told."""
+    if RunLayout(directory).page.is_file():
+        show_results(ReportConfig(), directory)
 
 
 def _keep_thumbnails(

@@ -206,6 +206,23 @@ def test_an_older_run_without_intervals_and_calibration_has_a_page(run):
     assert "threshold" in sections(page) and "Brier score" not in page.words
 
 
+def test_as_many_pictures_as_the_run_was_told(run):
+    config = run / ".hydra" / "config.yaml"
+    config.write_text(config.read_text() + "report: {images: 7}\n")
+    assert len([own for own in page_of(run).of("img") if own.get("width") == "72"]) == 7
+
+
+def test_a_page_follows_a_later_audit_where_there_is_one(run):
+    from covidnet.training.page import refresh_page
+
+    refresh_page(run)
+    assert not (run / "report.html").exists()
+    make_run_page(run)
+    (run / "audit.json").unlink()
+    refresh_page(run)
+    assert "No audit" in (run / "report.html").read_text()
+
+
 def test_a_directory_that_is_no_run_is_refused_in_words(tmp_path, capsys, monkeypatch):
     with pytest.raises(RunError, match=r"metrics\.json is missing"):
         make_run_page(tmp_path)
