@@ -41,7 +41,8 @@ def show_results(
             _keep_thumbnails(asked, directory, split, dataset, external)
         from covidnet.report.run_page import make_run_page
 
-        say(f"page: {make_run_page(directory)}")
+        make_run_page(directory)
+        say(f"page: {layout.page}")
     except Exception as error:  # nothing that goes wrong in showing results may lose them
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         say(f"no page: {reason} (the results are complete; try python -m covidnet.report {directory})")

@@ -31,7 +31,7 @@ from covidnet.reporting.results import Protocol, save_results, summarize
 from covidnet.runs.environment import describe_environment
 from covidnet.runs.layout import RunLayout
 from covidnet.training import boards
-from covidnet.training.audit import audit_training
+from covidnet.training.audit import audit_training, tell_audit
 from covidnet.training.build import (
     build_datamodule,
     build_logger,
@@ -297,7 +297,7 @@ def _finish(
     say(f"results: {Path(layout.directory)}")
     for line in describe_saliency(layout.directory):
         say(line)
-    try:
-        audit_training(settings, layout, dataset, data, network, predictions)
-    finally:  # also where the audit shuts the gate
-        show_results(settings.report, layout.directory, "test", dataset, images.external)
+    audit = audit_training(settings, layout, dataset, data, network, predictions)
+    show_results(settings.report, layout.directory, "test", dataset, images.external)
+    if audit is not None:
+        tell_audit(settings.audit, audit)

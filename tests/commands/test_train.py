@@ -43,7 +43,7 @@ def test_the_run_directory_holds_what_it_promises(typed):
         "confusion_matrix.png", "test_images.png", "environment.json", "train.log", "tensorboard/hparams.yaml",
         "calibration.json", "calibration.png", "roc.png", "audit.json", "audit.md",
         "audit_shortcuts.png", "audit_views.png", "audit_after_training.png",
-        "test_saliency.png", "saliency.csv", "saliency.json", "saliency/maps.npz",
+        "report.html", "model_card.md", "checklist.md", "thumbnails.npz", "test_saliency.png", "saliency.csv", "saliency.json", "saliency/maps.npz",
         *(f"saliency/{number:04d}_gradcam.png" for number in range(1, 5)),
     }  # fmt: skip
     for name in ("dataset", "batch", "curves", "confusion_matrix", "test_images", "calibration", "roc"):
@@ -79,7 +79,8 @@ def test_a_line_per_epoch_and_the_number_with_its_interval_at_the_end(typed):
     notice = end.index("For research only; never a diagnosis.")
     assert end[notice + 1].startswith("results: ") and end[notice + 1].endswith(run.directory.name)
     assert end[notice + 2].startswith("saliency, Grad-CAM of ")
-    assert end[notice + 3].startswith("╭─ audit: what the number is worth") and end[-1].endswith("─╯")
+    assert end[notice + 3] == f"page: {end[notice + 1].removeprefix('results: ')}/report.html"
+    assert end[notice + 4].startswith("╭─ audit: what the number is worth") and end[-1].endswith("─╯")
     assert outcome.err == ""
 
 
