@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from covidnet.console import RESEARCH_ONLY
+from covidnet.figures.style import shorten_middle
 from covidnet.report.source import RunFiles
 from covidnet.report.words import PROTOCOLS, counted, folder_name, interval, listed, number
 from covidnet.runs.directories import override_key
@@ -19,6 +20,9 @@ HOUSEKEEPING = frozenset(
     }
 )  # fmt: skip
 """Overrides that say where and how a run was made, and not what it is."""
+
+
+LONGEST_NAME, LONGEST_NAMES = 30, 64
 
 
 @dataclass(frozen=True)
@@ -91,11 +95,14 @@ def _external(files: RunFiles) -> str:
 
 
 def question(classes: tuple[str, ...], positive: str) -> str:
-    """What the model was to tell apart."""
-    others = [name for name in classes if name != positive]
+    """What the model was to tell apart; of many classes, or long names, only how many."""
+    names = [shorten_middle(name, LONGEST_NAME) for name in classes]
+    if sum(map(len, names)) > LONGEST_NAMES:
+        return f"Can {len(classes)} classes be told apart?"
+    others = [shorten_middle(name, LONGEST_NAME) for name in classes if name != positive]
     if len(others) == 1:
-        return f"Can {listed([positive])} be told from {listed(others)}?"
-    return f"Can {listed(classes)} be told apart?"
+        return f"Can {shorten_middle(positive, LONGEST_NAME)} be told from {others[0]}?"
+    return f"Can {listed(names)} be told apart?"
 
 
 def changes(overrides: list[str]) -> list[tuple[str, str]]:
@@ -114,6 +121,8 @@ def _sentences(files: RunFiles) -> list[str]:
         str(weights), " from other weights"
     )
     text = f"{backbone}{begin if weights else ''}" if backbone else "A network"
+    if len(files.table.classes) > 2:
+        text += f" for {len(files.table.classes)} classes"
     folds = files.metrics.get("folds")
     if folds:
         text += f", in {folds.get('count')} folds of {learnt}"

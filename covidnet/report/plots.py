@@ -93,11 +93,11 @@ def _curve_plots(files: RunFiles, used: Predictions, metrics: dict[str, Any], su
     points = [("predicted class", metrics)] if metrics.get("sensitivity") and metrics.get("specificity") else []
     chosen = metrics.get("operating_point")
     if isinstance(chosen, dict) and chosen.get("sensitivity") and chosen.get("specificity"):
-        points.append(("operating point", chosen))
-    area = f"AUROC {number(metrics.get('auroc'), 3)} {interval(metrics.get('auroc_interval'), 3)}".rstrip()
-    precision = (
-        f"Average precision {number(metrics.get('average_precision'), 3)} "
-        f"{interval(metrics.get('average_precision_interval'), 3)}".rstrip()
+        points.append(("operating point" + (" (optimistic)" if chosen.get("warning") else ""), chosen))
+    mean = ", mean of the classes," if len(used.classes) > 2 else ""
+    area, precision = (
+        f"{title}{mean} {number(metrics.get(key), 3)} {interval(metrics.get(f'{key}_interval'), 3)}".rstrip()
+        for title, key in (("AUROC", "auroc"), ("Average precision", "average_precision"))
     )
     return {
         f"roc{suffix}": to_plot(
@@ -116,10 +116,10 @@ def _reliability_plots(files: RunFiles, scored: Predictions, suffix: str) -> dic
         return {}
     stored = ((files.json("calibration.json", files.directory) or {}).get("reliability") or {}).get("bins")
     bins = stored if isinstance(stored, int) and 0 < stored <= MOST_BINS else BINS
-    tables = [("as the model gives it", scored)]
+    tables = [("as the model says", scored)]
     after = files.calibrated(scored)
     if after is not None:
-        tables.append(("after temperature scaling", after))
+        tables.append(("with a temperature", after))
     index, name = scored.classes.index(files.positive), printable(files.positive)
     certain = [(label, reliability_curve(*confidence(t.probabilities, t.truth), bins, LEVEL)) for label, t in tables]
     own = [(label, reliability_curve(t.probabilities[:, index], t.truth == index, bins, LEVEL)) for label, t in tables]

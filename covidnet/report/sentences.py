@@ -36,7 +36,8 @@ def area_texts(files: RunFiles) -> list[str]:
     for metrics in (files.metrics, external):
         for name, key in (("AUROC", "auroc"), ("Average precision", "average_precision")):
             limits = interval(metrics.get(f"{key}_interval"), 3)
-            texts.append(f"{name} {number(metrics.get(key), 3)} {limits}".rstrip() + ".")
+            mean = ", mean of the classes," if len(files.table.classes) > 2 else ""
+            texts.append(f"{name}{mean} {number(metrics.get(key), 3)} {limits}".rstrip() + ".")
     return texts
 
 

@@ -2,15 +2,17 @@
 
 import json
 
+import numpy as np
 import pytest
 from browser import chromium, complaints, open_page, requests
 from made_up_runs import add_saliency, made_up, make_run
 
 from covidnet.config.schema import EvaluationConfig
 from covidnet.evaluation.intervals import exact_interval
-from covidnet.predictions import read_predictions
+from covidnet.predictions import Prediction, Predictions, read_predictions
 from covidnet.report.run_page import make_run_page
 from covidnet.report.source import read_run
+from covidnet.reporting.results import Protocol, save_results
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -315,6 +317,32 @@ def test_a_phone_needs_no_sideways_scrolling(run):
         assert complaints(driver) == []
         tall = driver.execute_script("return document.querySelector('.answer').getBoundingClientRect().bottom")
         assert tall < 844  # the number is on the first screen
+
+
+LONG = ("a_very_long_class_name_without_any_space_in_it_at_all", "bacterial pneumonia, confirmed by culture", "normal")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_many_classes_with_long_names_fit_and_each_can_be_chosen(tmp_path, width):
+    random = np.random.default_rng(0)
+    rows = []
+    for number in range(90):
+        odds = random.normal(size=3) + 2.0 * (np.arange(3) == number % 3)
+        share = np.exp(odds) / np.exp(odds).sum()
+        path = f"{LONG[number % 3]}/{'a long name ' * 8}{number}.png"
+        rows.append(Prediction(path, "test" if number < 60 else "val", LONG[number % 3], tuple(map(float, share))))
+    table = Predictions(LONG, tuple(rows))
+    save_results(tmp_path, table, "test", None, LONG[0], Protocol.of("holdout", "val"), [], {})
+    with chromium(width=width) as driver:
+        open_page(driver, make_run_page(tmp_path))
+        assert driver.execute_script("return document.documentElement.scrollWidth") == width
+        set_value(driver, "series", 2, "change")
+        set_value(driver, "threshold-number", 0.4)
+        tested = table.of_split("test")
+        called, own = tested.probabilities[:, 2] >= 0.4, tested.truth == 2
+        assert rates(driver)[1][0] == int((called & own).sum()) and rates(driver)[1][2] == int((called & ~own).sum())
+        assert find(driver, "#threshold-output").text == "Called normal from a probability of 0.40 on."
+        assert complaints(driver) == []
 
 
 def test_it_can_be_used_by_the_keyboard_alone(page):

@@ -49,6 +49,10 @@ function slider() {
     if (t <= 0) return PAD;
     return PAD + (bounded(t) - low) / (high - low) * (width - 2 * PAD);
   }
+  function short(name, width) {
+    var most = Math.floor(width / 9) - 8;
+    return name.length > most ? name.slice(0, most) + "\u2026" : name;
+  }
   function drawStrip() {
     var width = strip.clientWidth || 600, height = strip.clientHeight || 132, axis = 64;
     strip.setAttribute("viewBox", "0 0 " + width + " " + height);
@@ -65,8 +69,8 @@ function slider() {
     var many = series.p.length > 300 ? 0.35 : 0.85;
     draw(strip, "path", { "class": "own", d: own || "M0 0", "stroke-width": 2.4, opacity: many });
     draw(strip, "path", { "class": "rest", d: rest || "M0 0", "stroke-width": 2.4, opacity: many });
-    draw(strip, "text", { "class": "own-name", x: PAD, y: 13 }, series.name + " (" + series.positives + ")");
-    draw(strip, "text", { "class": "rest-name", x: PAD, y: 106 }, series.other + " (" + series.negatives + ")");
+    draw(strip, "text", { "class": "own-name", x: PAD, y: 13 }, short(series.name, width) + " (" + series.positives + ")");
+    draw(strip, "text", { "class": "rest-name", x: PAD, y: 106 }, short(series.other, width) + " (" + series.negatives + ")");
     var last = -99;
     [1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999].forEach(function (p) {
       var at = x(p, width);
