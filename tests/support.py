@@ -90,10 +90,11 @@ def call(script, *arguments):
     from hydra.core.hydra_config import HydraConfig
 
     import evaluate
+    import predict
     import train
     from covidnet.commands.entry import run_command
 
-    main = {"train": train.main, "evaluate": evaluate.main}[script]
+    main = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main}[script]
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     out, err = io.StringIO(), io.StringIO()

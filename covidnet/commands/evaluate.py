@@ -93,6 +93,7 @@ def score(
 
     from covidnet.data.dataset import open_dataset
     from covidnet.data.external import PART, open_external
+    from covidnet.models.device import usable_device
     from covidnet.models.predict import load_network, predict
     from covidnet.reporting.results import Protocol, save_results, summarize
     from covidnet.training.build import build_datamodule
@@ -101,7 +102,7 @@ def score(
     started = time.perf_counter()
     if settings.compute.num_threads is not None:
         torch.set_num_threads(settings.compute.num_threads)
-    device = _device(asked.device)
+    device = usable_device(asked.device)
     network, classes = load_network(layout.best if asked.checkpoint == "best" else layout.last)
     external = open_external(settings.data, classes)
     # An unreadable image is one that changed, and is told and refused with the others.
@@ -142,18 +143,6 @@ def score(
     if asked.checkpoint == "best":
         say(_compare(layout.predictions, directory / "predictions.csv"))
     return dataset
-
-
-def _device(name: str) -> str:
-    import torch
-
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"device={name}: {str(error).splitlines()[0]}. Allowed: cpu, cuda, cuda:1, mps ..."
-        ) from error
-    return name
 
 
 def _refuse_changes(changes: Sequence[str], allowed: bool, root: Path) -> None:

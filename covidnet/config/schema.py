@@ -383,3 +383,16 @@ class EvaluateConfig(Section):
     allow_changed_data: bool
     batch_size: PositiveInt | None
     device: Name
+
+
+class PredictConfig(Section):
+    """Everything that defines a run of predict.py."""
+
+    run: Name
+    input: Name
+    format: Literal["csv", "json"]
+    output: Name | None
+    abstain: bool
+    calibrate: Literal["none", "temperature"] | None
+    batch_size: PositiveInt | None
+    device: Name

@@ -45,6 +45,7 @@ from covidnet.training.callbacks import History
 from covidnet.training.external import predict_external
 from covidnet.training.history import Row, best_row, read_history
 from covidnet.training.pruning import MedianPruning
+from covidnet.training.reference import save_training_look
 from covidnet.training.study import save_batch, save_study
 
 
@@ -270,6 +271,7 @@ def _finish(
     figures = save_results(
         layout.directory, predictions, "test", dataset, settings.data.positive_class, protocol, rows, seconds
     )
+    save_training_look(layout, dataset, data, network)
     if logger is not None:
         boards.add_results(logger, settings, overrides, layout.metrics, figures)
     for line in summarize(layout.metrics):
