@@ -18,6 +18,7 @@ NOISE = (
     r".*Checkpoint directory .* exists and is not empty.*",  # a resumed run's
     r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
     r".*ckpt_path.*weights_only.*",
+    r".*in eval mode at the start of training.*",  # frozen ones
 )
 """Warnings of libraries on things that are as they are meant to be here."""
 

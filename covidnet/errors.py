@@ -31,6 +31,10 @@ class AuditGateError(CovidnetError):
     exit_status = 3
 
 
+class ExplainError(CovidnetError):
+    """A model's answers cannot be explained as asked."""
+
+
 class MissingExtraError(CovidnetError):
     """An optional package is needed; the message names the extra that installs it."""
 

@@ -61,6 +61,13 @@ class Predictions:
             return None
         return tuple(row.patient or f"\0{row.path}" for row in self.rows)
 
+    def wrong_first(self) -> list[int]:
+        """Row numbers in the order of showing: mistakes, the surest at the front, then right ones, the least sure."""
+        best, truth = self.predicted if self.rows else self.truth, self.truth
+        sure = [row.probabilities[index] for row, index in zip(self.rows, best.tolist(), strict=True)]
+        right = (best == truth).tolist()
+        return sorted(range(len(self)), key=lambda i: (right[i], sure[i] if right[i] else -sure[i], i))
+
     def of_split(self, split: str) -> Predictions:
         """Only the rows of ``split``."""
         return Predictions(self.classes, tuple(row for row in self.rows if row.split == split))

@@ -20,7 +20,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 BACKBONE = "mobilenet_v3_small"  # batch normalisation and dropout, and quick
 COUNT, SIZE = 20, 32
-HIDDEN = ("HYDRA_FULL_ERROR", "COVIDNET_SHOWS_ERRORS", "THP_MEM_ALLOC_ENABLE", "PL_GLOBAL_SEED")
+HIDDEN = (
+    "HYDRA_FULL_ERROR", "COVIDNET_SHOWS_ERRORS", "THP_MEM_ALLOC_ENABLE", "PL_GLOBAL_SEED",
+    "MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE",
+)  # fmt: skip
 """Variables that the commands set in their own environment."""
 
 

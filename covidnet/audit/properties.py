@@ -18,7 +18,10 @@ from covidnet.data.images import ImageInfo
 
 NOT_JPEG = "none"
 
-BITS = {"1": 1, "L": 8, "P": 8, "LA": 16, "RGB": 24, "RGBA": 32, "CMYK": 32, "YCbCr": 24, "I;16": 16, "I": 32, "F": 32}
+BITS = {
+    "1": 1, "L": 8, "P": 8, "LA": 16, "La": 16, "PA": 16, "RGB": 24, "RGBA": 32, "CMYK": 32, "YCbCr": 24, "LAB": 24,
+    "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32,
+}  # fmt: skip
 """Bits per pixel of Pillow's modes."""
 
 
@@ -27,13 +30,14 @@ class FileProperties:
     """One file.
 
     Attributes:
-        mode: Pillow's colour mode, such as L or RGB.
-        format: JPEG, PNG ...
+        mode: Pillow's colour mode, such as L or RGB; of DICOM the photometric interpretation.
+        format: JPEG, PNG, DICOM ...
         width: Pixels.
         height: Pixels.
-        bits: Bits per pixel as decoded.
+        bits: Bits per pixel as decoded; of DICOM as stored.
         bytes_per_pixel: File size over the number of pixels.
         quantization: Short digest of the JPEG quantisation tables; "none" where the file has none.
+        compression: DICOM's transfer syntax, TIFF's compression; "none" where the format leaves no choice.
     """
 
     mode: str
@@ -43,6 +47,7 @@ class FileProperties:
     bits: int
     bytes_per_pixel: float
     quantization: str
+    compression: str = "none"
 
     @property
     def aspect(self) -> float:
@@ -57,9 +62,10 @@ def read_properties(path: Path, info: ImageInfo) -> FileProperties:
         format=info.format,
         width=info.width,
         height=info.height,
-        bits=BITS.get(info.mode, 0),
+        bits=BITS.get(info.mode, 0) if info.bits is None else info.bits,
         bytes_per_pixel=info.bytes / (info.width * info.height),
         quantization=_quantization(path) if info.format in {"JPEG", "MPO"} else NOT_JPEG,
+        compression=info.compression or "none",
     )
 
 
@@ -88,6 +94,7 @@ def property_features(files: Sequence[FileProperties]) -> dict[str, NDArray[np.f
         "file format": _kinds([file.format for file in files]),
         "bits per pixel": _logs([max(1, file.bits) for file in files]),
         "JPEG quantisation": _kinds([file.quantization for file in files]),
+        "compression": _kinds([file.compression for file in files]),
         "size": np.hstack(
             [
                 _logs([file.width for file in files]),

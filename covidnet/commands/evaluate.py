@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from covidnet.commands.rescore import (
+    rescore,
+    stored_suffice,
+    stored_validation,
+    validation_part,
+    with_evaluation,
+    written_validation,
+)
 from covidnet.compute import prepare_process
 from covidnet.config.check import check
 from covidnet.config.schema import CsvData, EvaluateConfig, TrainConfig
@@ -31,14 +39,25 @@ def evaluate(config: DictConfig) -> None:
     """
     asked = check(config, EvaluateConfig)
     layout, stored = open_run(asked.run)
-    settings = _with_external(check(stored, TrainConfig), asked)
-    root = recorded_root(layout, asked.data_root)
-    settings = _with_table(settings, layout)
+    settings = with_evaluation(_with_external(check(stored, TrainConfig), asked), asked)
     prepare_process(settings.compute)
     if layout.folds:
-        _score_folds(asked, settings, layout, root)
+        _score_folds(asked, settings, layout)
     else:
-        score(asked, settings, layout, read_split(layout.split), root)
+        _score_run(asked, settings, layout, layout)
+
+
+def _score_run(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout, whole: RunLayout) -> XrayDataset | None:
+    """Score one run: from its stored predictions, or else from its checkpoint; ``whole`` is the run it is a fold of.
+
+    Returns:
+        Its images, where they were looked at.
+    """
+    if stored_suffice(asked, layout):
+        rescore(asked, settings, layout)
+        return None
+    root = recorded_root(whole, asked.data_root)
+    return score(asked, _with_table(settings, whole), layout, read_split(layout.split), root)
 
 
 def _with_external(settings: TrainConfig, asked: EvaluateConfig) -> TrainConfig:
@@ -58,8 +77,9 @@ def _with_table(settings: TrainConfig, layout: RunLayout) -> TrainConfig:
     return settings.model_copy(update={"data": settings.data.model_copy(update={"table": table})})
 
 
-def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout, root: Path) -> None:
+def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout) -> None:
     """Score each fold, then all of them together."""
+    from covidnet.evaluation.fold_choices import FoldChoices
     from covidnet.evaluation.folds import Fold, pool_folds, summarize_folds
     from covidnet.predictions import read_predictions
     from covidnet.reporting.results import Protocol, save_results, summarize
@@ -70,18 +90,20 @@ def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout
     for directory in layout.folds:
         run = RunLayout(directory)
         number = int(directory.name.removeprefix(FOLD))
-        dataset = score(asked, settings.model_copy(update={"fold": number}), run, read_split(run.split), root)
+        dataset = _score_run(asked, settings.model_copy(update={"fold": number}), run, layout)
         scored = RunLayout(directory / "evaluation" / asked.split)
         folds.append(Fold.read(scored.metrics, read_predictions(scored.predictions), run.split))
     target = RunLayout(layout.directory / "evaluation" / asked.split)
     extra = {"run": str(layout.directory), "checkpoint": asked.checkpoint, "folds": summarize_folds(folds)}
     protocol = Protocol.of(settings.protocol, "val")
-    positive = settings.data.positive_class
-    save_results(target.directory, pool_folds(folds), "test", dataset, positive, protocol, [], extra)
+    positive, rule = settings.data.positive_class, settings.aggregate
+    choice = FoldChoices(settings.evaluation, folds)
+    pooled = pool_folds(folds)
+    save_results(target.directory, pooled, "test", dataset, positive, protocol, [], extra, rule, choice=choice)
     for line in summarize(target.metrics):
         say(line)
     say(f"results: {target.directory}")
-    if asked.checkpoint == "best":
+    if asked.checkpoint == "best" and dataset is not None:
         say(_compare(layout.predictions, target.predictions))
 
 
@@ -98,6 +120,7 @@ def score(
     from covidnet.reporting.results import Protocol, save_results, summarize
     from covidnet.training.build import build_datamodule
     from covidnet.training.external import predict_external
+    from covidnet.training.saliency import describe_saliency, explain_run
 
     started = time.perf_counter()
     if settings.compute.num_threads is not None:
@@ -120,7 +143,7 @@ def score(
         )
     split = recorded_split(recorded, {path: position for path, (position, _) in current.items()})
     data = build_datamodule(settings, dataset, split)
-    protocol = Protocol.of(settings.protocol, split.validation)
+    protocol = Protocol.of(settings.protocol, validation_part(recorded))
     parts = _parts(asked.split, split.parts, protocol.validation)
     if asked.split == "test" and PART in split.parts:
         parts = [*parts, PART]
@@ -136,8 +159,17 @@ def score(
         "checkpoint": asked.checkpoint,
         "changed_data": changes,
     }
-    save_results(directory, predictions, shown, dataset, settings.data.positive_class, protocol, [], extra)
-    for line in summarize(directory / "metrics.json"):
+    chosen_here = protocol.validation in parts
+    validation = None if chosen_here else stored_validation(asked, layout, protocol.validation)
+    if validation is None and not chosen_here and protocol.validation in split.parts:
+        rows = predict(network, data, [protocol.validation], classes, dataset.records, device)
+        validation = written_validation(rows, directory)
+    positive, rule = settings.data.positive_class, settings.aggregate
+    options = settings.evaluation
+    save_results(directory, predictions, shown, dataset, positive, protocol, [], extra, rule, options, validation)
+    explained = predictions if shown == "all" else predictions.of_split(shown)
+    explain_run(asked.saliency, settings, directory, dataset, data, network, explained)
+    for line in (*summarize(directory / "metrics.json"), *describe_saliency(directory)):
         say(line)
     say(f"results: {directory} ({time.perf_counter() - started:.1f} s)")
     if asked.checkpoint == "best":

@@ -5,9 +5,12 @@ The keys are described where a user meets them, in the YAML files under conf/; h
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from covidnet.naming import did_you_mean
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 OpenFraction = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -43,6 +46,7 @@ class DataSettings(Section):
     cache: bool
     cache_dir: Name
     batch_size: PositiveInt
+    sampling: Literal["shuffle", "balanced"] = "shuffle"
     num_workers: Annotated[int, Field(ge=0)]
 
 
@@ -128,7 +132,17 @@ class PhantomData(NamedData):
     faults: FaultsConfig
 
 
-AnyData = FolderData | CsvData | CohenData | PhantomData
+class PhantomPatchData(DataSettings):
+    """Patches of images drawn by the project itself: three classes, several patches of each patient."""
+
+    source: Literal["phantom_patches"]
+    root: Name
+    patients: Annotated[int, Field(ge=6, le=100_000)]
+    patches: Annotated[int, Field(ge=1, le=24)]
+    phantom_seed: SeedInt
+
+
+AnyData = FolderData | CsvData | CohenData | PhantomData | PhantomPatchData
 DataConfig = Annotated[AnyData, Field(discriminator="source")]
 
 
@@ -143,7 +157,7 @@ class AugmentConfig(Section):
     contrast: Fraction
     noise: Fraction
     interpolation: Literal["bilinear", "nearest"]
-    fill: Fraction
+    fill: Fraction | Literal["edge"]
 
     @field_validator("scale")
     @classmethod
@@ -208,6 +222,13 @@ class OneCycleConfig(Section):
     warmup: OpenFraction
 
 
+class InverseTimeConfig(Section):
+    """The rate divided by 1 + decay * optimiser steps so far, as Keras's optimisers did until version 2.10."""
+
+    name: Literal["inverse_time"]
+    decay: Positive | None
+
+
 class NoSchedulerConfig(Section):
     """A constant learning rate."""
 
@@ -215,8 +236,56 @@ class NoSchedulerConfig(Section):
 
 
 SchedulerConfig = Annotated[
-    PlateauConfig | CosineConfig | OneCycleConfig | NoSchedulerConfig, Field(discriminator="name")
+    PlateauConfig | CosineConfig | OneCycleConfig | InverseTimeConfig | NoSchedulerConfig, Field(discriminator="name")
 ]
+
+
+class DefaultHeadConfig(Section):
+    """The backbone's own pooling and last layer, with as many outputs as there are classes."""
+
+    name: Literal["default"] = "default"
+
+
+class PooledMLPHeadConfig(Section):
+    """Average pooling of the feature map, a hidden layer with dropout, and the output layer."""
+
+    name: Literal["pooled_mlp"]
+    pool: PositiveInt
+    hidden: Annotated[int, Field(ge=1, le=65_536)]
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class LocationHeadConfig(Section):
+    """Pooled features joined by each patch's distance from the edge, then three fully connected layers."""
+
+    name: Literal["location"]
+    hidden: Annotated[int, Field(ge=1, le=65_536)]
+
+
+HeadConfig = Annotated[DefaultHeadConfig | PooledMLPHeadConfig | LocationHeadConfig, Field(discriminator="name")]
+
+
+class LossConfig(Section):
+    """What training minimises besides plain cross-entropy; see conf/train.yaml."""
+
+    class_weights: str | dict[str, NonNegative] = "none"
+    spectral_decoupling: NonNegative = 0.0
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _words_or_weights(cls, value: object) -> object:
+        words = ("none", "balanced")
+        if isinstance(value, str) and value not in words:
+            raise ValueError(f"expected none, balanced or {{CLASS: WEIGHT}}.{did_you_mean(value, words)}")
+        if isinstance(value, str):
+            return value
+        numbers = list(value.values()) if isinstance(value, dict) else []
+        if not all(isinstance(weight, int | float) and 0 <= weight < math.inf for weight in numbers):
+            raise ValueError("each weight has to be a number of at least 0, as in {covid: 2, normal: 1}")
+        if not isinstance(value, dict) or not any(numbers):
+            raise ValueError("expected none, balanced or {CLASS: WEIGHT} with a weight above 0, as in {covid: 2}")
+        return {str(name): float(weight) for name, weight in value.items()}
 
 
 class TrainerConfig(Section):
@@ -264,7 +333,7 @@ class CallbacksConfig(Section):
     """What is shown and kept while training."""
 
     progress: Literal["auto", "bar", "lines", "none"]
-    save_every: PositiveInt
+    save_every: PositiveInt | Literal["auto"]
     early_stopping: EarlyStoppingConfig
 
 
@@ -283,6 +352,7 @@ class ComputeConfig(Section):
 
     channels_last: bool
     huge_pages: bool
+    fused_optimizer: bool = False
     num_threads: PositiveInt | None
 
 
@@ -295,6 +365,43 @@ class AuditConfig(Section):
     after_training: bool
     table: str | None
     fail_on: Literal["blocker", "warning", "never"]
+
+
+class EvaluationConfig(Section):
+    """What is computed from predictions; see conf/train.yaml. The defaults are for runs made before it existed."""
+
+    at_sensitivity: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    at_specificity: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    calibrate: Literal["none", "temperature"] = "none"
+    bins: Annotated[int, Field(ge=2, le=100)] = 10
+    bootstrap: Annotated[int, Field(ge=200, le=100_000)] = 2000
+    prevalence: OpenFraction | None = None
+
+    @model_validator(mode="after")
+    def _one_operating_point(self) -> EvaluationConfig:
+        if self.at_sensitivity is not None and self.at_specificity is not None:
+            raise ValueError("at_sensitivity and at_specificity: expected one of them, the other null")
+        return self
+
+
+class SaliencyConfig(Section):
+    """Where the model looked; see conf/saliency. Its defaults are for runs from before there was such a section."""
+
+    method: Literal["gradcam", "integrated_gradients", "both", "none"] = "none"
+    classes: Literal["predicted", "all"] = "predicted"
+    images: Annotated[int, Field(ge=1, le=10_000)] = 64
+    layer: Name | None = None
+    steps: Annotated[int, Field(ge=8, le=1000)] = 32
+    sanity_check: bool = False
+    every: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _something_to_do_it_with(self) -> SaliencyConfig:
+        if self.method == "none" and (self.sanity_check or self.every is not None):
+            raise ValueError("sanity_check and every need a method; give method=gradcam with them")
+        if self.method == "integrated_gradients" and self.layer is not None:
+            raise ValueError("layer is Grad-CAM's; method=integrated_gradients has none, so give layer=null")
+        return self
 
 
 class ProtocolKeys(Section):
@@ -343,9 +450,13 @@ class TrainConfig(ProtocolKeys):
     seed: SeedInt
     backbone: Name
     weights: Name
+    freeze: Literal["none", "backbone"] = "none"
+    aggregate: Literal["none", "mean", "max", "noisy_or"] = "none"
     resume: str | None
     output_dir: Name
     augment: AugmentConfig
+    head: HeadConfig = DefaultHeadConfig()
+    loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig
     scheduler: SchedulerConfig
     trainer: TrainerConfig
@@ -354,11 +465,38 @@ class TrainConfig(ProtocolKeys):
     sweep: SweepConfig
     compute: ComputeConfig
     audit: AuditConfig
+    evaluation: EvaluationConfig = EvaluationConfig()
+    saliency: SaliencyConfig = SaliencyConfig()
 
     @model_validator(mode="after")
     def _whole_runs_are_pruned(self) -> TrainConfig:
         if self.sweep.prune is not None and self.protocol in {"kfold", "source"} and self.fold is None:
             raise ValueError(f"sweep.prune={self.sweep.prune}: a run over all folds cannot be pruned; sweep over fold")
+        return self
+
+    @model_validator(mode="after")
+    def _one_correction_of_one_imbalance(self) -> TrainConfig:
+        if self.data.sampling == "balanced" and self.loss.class_weights == "balanced":
+            raise ValueError(
+                "data.sampling=balanced and loss.class_weights=balanced correct the same imbalance twice; leave one out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _patches_stay_where_they_are(self) -> TrainConfig:
+        if self.head.name == "location" and any(self.augment.translation):
+            raise ValueError(
+                f"augment.translation={self.augment.translation}: moves what a patch shows, but not the position that "
+                "head=location is told; give augment.translation=[0,0]"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _epochs_are_shown_somewhere(self) -> TrainConfig:
+        if self.saliency.every is not None and self.logger.name == "none":
+            raise ValueError(
+                f"saliency.every={self.saliency.every} shows epochs in TensorBoard; give logger=tensorboard"
+            )
         return self
 
 
@@ -383,6 +521,26 @@ class EvaluateConfig(Section):
     allow_changed_data: bool
     batch_size: PositiveInt | None
     device: Name
+    predict: Literal["auto", "always", "never"]
+    at_sensitivity: Annotated[float, Field(gt=0.0, le=1.0)] | None
+    at_specificity: Annotated[float, Field(gt=0.0, le=1.0)] | None
+    calibrate: Literal["none", "temperature"] | None
+    bins: Annotated[int, Field(ge=2, le=100)] | None
+    bootstrap: Annotated[int, Field(ge=200, le=100_000)] | None
+    prevalence: OpenFraction | None
+    saliency: SaliencyConfig = SaliencyConfig()
+
+    @model_validator(mode="after")
+    def _one_operating_point(self) -> EvaluateConfig:
+        if self.at_sensitivity is not None and self.at_specificity is not None:
+            raise ValueError("at_sensitivity and at_specificity: expected one of them, the other null")
+        return self
+
+    @model_validator(mode="after")
+    def _no_epochs(self) -> EvaluateConfig:
+        if self.saliency.every is not None:
+            raise ValueError(f"saliency.every={self.saliency.every} is for train.py: an evaluation has no epochs")
+        return self
 
 
 class PredictConfig(Section):

@@ -48,7 +48,7 @@ def affine(
     shift: Tensor,
     flip: Tensor,
     mode: str = "bilinear",
-    fill: float = 0.0,
+    fill: float | str = 0.0,
 ) -> Tensor:
     """Flip, zoom, rotate and shift each image about its centre, in one interpolation.
 
@@ -59,7 +59,7 @@ def affine(
         shift: Shape (B, 2), pixels to the right and down.
         flip: Shape (B,), bool; mirror left and right first.
         mode: ``bilinear`` or ``nearest``.
-        fill: Value outside the image.
+        fill: Value outside the image; ``edge`` repeats the nearest pixel inside.
 
     Returns:
         Shape (B, C, H, W). Equal to torchvision.transforms.v2.functional.affine with the same parameters. Given a
@@ -68,6 +68,8 @@ def affine(
     height, width = images.shape[-2:]
     theta = _inverse_matrices(angle, zoom, shift, flip, height, width).to(images.dtype)
     grid = functional.affine_grid(theta, [len(images), 1, height, width], align_corners=False)
+    if isinstance(fill, str):
+        return functional.grid_sample(images, grid, mode=mode, padding_mode="border", align_corners=False)
     # grid_sample pads with zeros; shifting the values makes any fill a zero.
     shifted = images - fill if fill else images
     warped = functional.grid_sample(shifted, grid, mode=mode, padding_mode="zeros", align_corners=False)
@@ -100,7 +102,7 @@ class Augmentation:
     contrast: float = 0.0
     noise: float = 0.0
     interpolation: str = "bilinear"
-    fill: float = 0.0
+    fill: float | str = 0.0
 
     def __call__(self, images: Tensor, draws: Tensor, noise_seeds: Sequence[int]) -> Tensor:
         """Augment a batch.

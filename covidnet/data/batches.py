@@ -15,6 +15,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampl
 
 from covidnet.data.attributes import NO_ATTRIBUTES, Attributes
 from covidnet.data.pixels import PixelSource
+from covidnet.data.sampling import BalancedSampler, row_and_slot
 from covidnet.errors import DataError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -34,6 +35,8 @@ class Batch(NamedTuple):
     """Shape (B,), float32: of each image in the loss, where the data source gives weights."""
     positions: Tensor | None = None
     """Shape (B, 2), float32: x and y in [0, 1] of each patch in its image, where the data source gives them."""
+    slots: Tensor | None = None
+    """Shape (B,), int64: place of each draw in the epoch, where images are drawn more than once."""
 
 
 class PartDataset(Dataset[Batch]):
@@ -60,11 +63,13 @@ class PartDataset(Dataset[Batch]):
         Raises:
             DataError: A streamed image can no longer be read.
         """
-        chosen = np.asarray(rows, dtype=np.int64)
+        chosen, slots = row_and_slot(np.asarray(rows, dtype=np.int64), len(self))
         positions = self.positions[chosen]
         images = torch.from_numpy(self.pixels.fetch(positions))
         known = self.attributes._asdict().items()
         more = {name: torch.from_numpy(values[positions]) for name, values in known if values is not None}
+        if slots is not None:
+            more["slots"] = torch.from_numpy(slots)
         return Batch(images, torch.from_numpy(self.labels[chosen]), torch.from_numpy(chosen), **more)
 
 
@@ -133,15 +138,19 @@ def make_loader(
     num_workers: int = 0,
     rank: int = 0,
     world_size: int = 1,
+    sampling: str = "shuffle",
 ) -> BatchLoader:
     """A loader over one part; shuffled anew each epoch when ``shuffle_seed`` is given, else in order.
 
+    With ``sampling`` "balanced" a shuffled part gives each class equally often, see `BalancedSampler`.
     Only streamed images use worker processes; the cache is faster without.
     """
     sampler: Any = range(rank, len(dataset), world_size)  # each image once, on one process
     if shuffle_seed is not None:
         # Pads with repeated images, so that all processes take equally many steps.
         sampler = DistributedSampler(dataset, world_size, rank, shuffle=True, seed=shuffle_seed)
+        if sampling == "balanced":
+            sampler = BalancedSampler(dataset.labels, shuffle_seed, rank, world_size)
     workers = 0 if dataset.pixels.decoded else num_workers
     return BatchLoader(
         _ErrorsAsValues(dataset),

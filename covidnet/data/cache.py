@@ -18,6 +18,7 @@ import PIL
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from covidnet.data.dicom import decoder_versions
 from covidnet.data.images import (
     DECODER_VERSION,
     ImageInfo,
@@ -76,7 +77,7 @@ def cache_pixels(files: Sequence[Path], settings: DecodeSettings, cache_dir: Pat
 
 
 def _key(hashes: Sequence[str], settings: DecodeSettings) -> str:
-    parts = [DECODER_VERSION, PIL.__version__, settings.image_size, settings.max_pixels, hashes]
+    parts = [DECODER_VERSION, PIL.__version__, decoder_versions(), settings.image_size, settings.max_pixels, hashes]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

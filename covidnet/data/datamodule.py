@@ -27,6 +27,7 @@ class XrayDataModule(LightningDataModule):
         split: Which image is in which part.
         augmentation: Applied to training images only.
         seed: Fixes shuffling and augmentation.
+        sampling: Of training images: ``shuffle``, or ``balanced`` for each class equally often.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class XrayDataModule(LightningDataModule):
         normalize: str = "none",
         channels_last: bool = True,
         attributes: Attributes = NO_ATTRIBUTES,
+        sampling: str = "shuffle",
     ) -> None:
         super().__init__()
         self.pixels = pixels
@@ -54,6 +56,7 @@ class XrayDataModule(LightningDataModule):
         self.normalize = normalize
         self.channels_last = channels_last
         self.attributes = attributes
+        self.sampling = sampling
         self._drawn: tuple[int, tuple[NDArray[np.float32], NDArray[np.int64]]] | None = None
 
     def part(self, name: str) -> PartDataset:
@@ -80,7 +83,9 @@ class XrayDataModule(LightningDataModule):
 
     def _distributed(self, name: str, shuffle_seed: int | None) -> DataLoader[Batch]:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return make_loader(self.part(name), self.batch_size, shuffle_seed, self.num_workers, rank, world_size)
+        return make_loader(
+            self.part(name), self.batch_size, shuffle_seed, self.num_workers, rank, world_size, self.sampling
+        )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Turn pixels into model inputs on the device; training images are augmented on the way."""
@@ -94,7 +99,7 @@ class XrayDataModule(LightningDataModule):
 
     def augmented(self, batch: Batch, epoch: int) -> Tensor:
         """Training images of a batch as ``epoch`` sees them: shape (B, 1 or 3, H, W), float in [0, 1]."""
-        rows = batch.rows.cpu().numpy()
+        rows = (batch.rows if batch.slots is None else batch.slots).cpu().numpy()
         draws, noise_seeds = self._random_numbers(epoch)
         return self.augmentation(
             to_float(batch.images), torch.from_numpy(draws[rows]).to(batch.images.device), noise_seeds[rows].tolist()
@@ -103,6 +108,8 @@ class XrayDataModule(LightningDataModule):
     def _random_numbers(self, epoch: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         if self._drawn is None or self._drawn[0] != epoch:
             count = len(self.split.positions("train"))
+            if self.sampling == "balanced" and self.trainer is not None:
+                count += self.trainer.world_size - 1  # the draws that make the processes' shares even
             drawn = epoch_draws(self.seed, epoch, count), epoch_noise_seeds(self.seed, epoch, count)
             self._drawn = (epoch, drawn)
         return self._drawn[1]

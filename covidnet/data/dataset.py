@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from covidnet.config.schema import AnyData
 from covidnet.data.cache import cache_pixels
+from covidnet.data.dicom_header import require_decoders
 from covidnet.data.images import ImageInfo
 from covidnet.data.pixels import DecodeSettings, Inspected, PixelSource, stream_pixels
 from covidnet.data.records import Record, Scan
@@ -71,6 +72,7 @@ def open_dataset(config: AnyData, root: Path | None = None) -> XrayDataset:
     Raises:
         DataError: The source or its images cannot be used; unreadable images are all listed at once.
         ConfigError: A key does not fit the data.
+        MissingExtraError: There are DICOM images, and the packages that decode them are not installed.
     """
     return open_scan(scan_source(config, root), config)
 
@@ -78,6 +80,7 @@ def open_dataset(config: AnyData, root: Path | None = None) -> XrayDataset:
 def open_scan(scan: Scan, config: AnyData) -> XrayDataset:
     """The dataset of images that were found before; see `open_dataset`."""
     files = [scan.root / record.path for record in scan.records]
+    require_decoders(files)
     settings = DecodeSettings(config.image_size, config.max_pixels)
     if config.cache:
         inspected = cache_pixels(files, settings, expanded("data.cache_dir", Path(config.cache_dir)))
@@ -98,15 +101,21 @@ def _readable(scan: Scan, inspected: Inspected, on_bad_image: str) -> XrayDatase
             f"{scan.root}: {len(bad)} of {len(scan.records)} images cannot be read:\n{listed}\n"
             "Mend or remove them, or leave them out with data.on_bad_image=skip."
         )
-    good = [position for position, info in enumerate(inspected.infos) if info is not None]
+    readable = {position: info for position, info in enumerate(inspected.infos) if info is not None}
+    good = list(readable)
     if not good:
         raise DataError(f"{scan.root}: none of its {len(scan.records)} images can be read.")
     return XrayDataset(
         root=scan.root,
-        records=tuple(scan.records[position] for position in good),
-        infos=tuple(info for info in inspected.infos if info is not None),
+        records=tuple(_with_patient(scan.records[position], info) for position, info in readable.items()),
+        infos=tuple(readable.values()),
         pixels=inspected.source.select(good) if bad else inspected.source,
         scan=scan,
         unreadable=tuple(bad),
         pixel_report=inspected.report,
     )
+
+
+def _with_patient(record: Record, info: ImageInfo) -> Record:
+    """The patient in a DICOM header (as a hash) counts where the data source names none."""
+    return record if record.patient or info.patient is None else replace(record, patient=info.patient)

@@ -8,19 +8,28 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
-Pixels = NDArray[np.uint8]
-"""Decoded image of shape (C, H, W), values 0 to 255; C is 1 where the image is grey, else 3 (RGB)."""
+from covidnet.data.depth import scale_depth
+from covidnet.data.dicom import decode_dicom
+from covidnet.data.dicom_header import is_dicom
+from covidnet.data.image_info import ImageInfo, Pixels, UnreadableImageError
+from covidnet.errors import MissingExtraError
+
+__all__ = [
+    "DECODER_VERSION", "ImageInfo", "Pixels", "UnreadableImageError", "decode_content", "decode_image", "read_content",
+    "without_warnings",
+]  # fmt: skip
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit; data.max_pixels takes its place
 
-DECODER_VERSION = 2
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "DIB", "WEBP", "GIF", "PPM", "JPEG2000")
+"""What Pillow is asked for. Of its other formats some start programs (EPS Ghostscript) or inflate without limit."""
+
+DECODER_VERSION = 3
 """Part of every cache key; raise it when the same file would decode to other pixels."""
 
 
@@ -34,23 +43,6 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What turns an image upright, by its EXIF orientation."""
-
-
-class UnreadableImageError(Exception):
-    """One file is not an image that can be decoded; the message says why, without the path."""
-
-
-@dataclass(frozen=True)
-class ImageInfo:
-    """What a file says of itself, before resizing."""
-
-    width: int
-    """In pixels, as the height, of the image turned upright."""
-    height: int
-    mode: str
-    format: str
-    bytes: int
-    sha256: str
 
 
 @contextmanager
@@ -84,7 +76,8 @@ def decode_image(path: Path, size: tuple[int, int], max_pixels: int) -> tuple[Pi
 def decode_content(content: bytes, size: tuple[int, int], max_pixels: int) -> tuple[Pixels, ImageInfo]:
     """Decode a file's bytes, turn the image upright, and resize it (antialiased, bilinear, aspect ratio not kept).
 
-    Of an animation or a file of several pages the first picture counts. Transparency is dropped.
+    The content counts, not the file's name. Of an animation or a file of several pages the first picture counts; DICOM
+    of several frames is refused. Transparency is dropped.
 
     Args:
         content: The bytes of an image file.
@@ -93,21 +86,50 @@ def decode_content(content: bytes, size: tuple[int, int], max_pixels: int) -> tu
 
     Raises:
         UnreadableImageError: The bytes cannot be decoded, or the image is larger than ``max_pixels``.
+        MissingExtraError: They are DICOM, and packages of the extra ``dicom`` are not installed.
     """
-    sha256 = hashlib.sha256(content).hexdigest()
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            _check_area(image, max_pixels)
-            image.load()
-            upright = _upright(image)
-            info = ImageInfo(upright.width, upright.height, image.mode, image.format or "?", len(content), sha256)
-            pixels = _resize(_to_eight_bits(upright), size)
-    except UnreadableImageError:
+        image, info = (_read_dicom if is_dicom(content) else _read_picture)(content, max_pixels)
+        return _resize(image, size), info
+    except (UnreadableImageError, MissingExtraError):
         raise
-    # Pillow's decoders raise nearly anything on hostile bytes; each means the same to the user.
+    # Decoders raise nearly anything on hostile bytes; each means the same to the user.
     except Exception as error:
         raise UnreadableImageError(_reason(content, error)) from error
-    return pixels, info
+
+
+def _read_dicom(content: bytes, max_pixels: int) -> tuple[Image.Image, ImageInfo]:
+    decoded = decode_dicom(content, max_pixels)
+    height, width = decoded.pixels.shape[:2]
+    return Image.fromarray(decoded.pixels), ImageInfo(
+        width=width,
+        height=height,
+        mode=decoded.mode,
+        format="DICOM",
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        bits=decoded.bits,
+        compression=decoded.compression,
+        patient=decoded.patient,
+        burned_in=decoded.burned_in,
+    )
+
+
+def _read_picture(content: bytes, max_pixels: int) -> tuple[Image.Image, ImageInfo]:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        _check_area(image, max_pixels)
+        image.load()
+        upright = _upright(image)
+        info = ImageInfo(
+            width=upright.width,
+            height=upright.height,
+            mode=image.mode,
+            format=image.format or "?",
+            bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            compression=image.info.get("compression") if image.format == "TIFF" else None,
+        )
+        return _to_eight_bits(upright, image), info
 
 
 def _check_area(image: Image.Image, max_pixels: int) -> None:
@@ -127,31 +149,32 @@ def _upright(image: Image.Image) -> Image.Image:
     return image.transpose(TURNS[orientation]) if orientation in TURNS else image
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Grey images as mode L, all others as RGB. Depths over 8 bits are scaled, not cut to their low byte."""
+def _to_eight_bits(image: Image.Image, stored: Image.Image) -> Image.Image:
+    """Grey images as mode L, all others as RGB. Depths over 8 bits are scaled, not cut to their low byte.
+
+    Args:
+        image: Turned upright.
+        stored: As opened, with what the file says of itself.
+    """
     if image.mode in {"L", "RGB"}:
         return image
     if image.mode in {"1", "LA"}:
         return image.convert("L")
+    if image.mode == "La":  # grey, multiplied by its transparency
+        return image.convert("LA").convert("L")
     if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_scale_depth(np.asarray(image)))
+        grey = Image.fromarray(scale_depth(np.asarray(image)))
+        return ImageChops.invert(grey) if _white_is_zero(stored) else grey
+    if image.mode == "CMYK" and stored.format == "JPEG" and "adobe" not in stored.info:
+        # Pillow takes every CMYK JPEG for Adobe's, which stores 255 for no ink; without that mark 0 is no ink.
+        image = ImageChops.invert(image)
     return image.convert("RGB")
 
 
-def _scale_depth(values: NDArray[np.generic]) -> Pixels:
-    """Grey values of any depth to 8 bits.
-
-    Fractions of 1 are multiplied by 255; whole numbers stay as they are up to 255, else 65535 (or the largest value,
-    if that is more) becomes 255. Negative values and what is no number become 0.
-    """
-    fractions = np.issubdtype(values.dtype, np.floating)
-    grey = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
-    largest = float(grey.max(initial=0.0))
-    if fractions and largest <= 1.0:
-        grey = grey * 255.0
-    elif largest > 255.0:
-        grey = grey * (255.0 / max(65535.0, largest))
-    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+def _white_is_zero(image: Image.Image) -> bool:
+    """Whether a TIFF of more than 8 bits stores white as 0; Pillow inverts only shallower ones."""
+    tags = getattr(image, "tag_v2", None)
+    return tags is not None and tags.get(ExifTags.Base.PhotometricInterpretation) == 0
 
 
 def _resize(image: Image.Image, size: tuple[int, int]) -> Pixels:
@@ -169,4 +192,4 @@ def _reason(content: bytes, error: Exception) -> str:
         return "empty file"
     if isinstance(error, UnidentifiedImageError):
         return "not an image that Pillow knows"
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__

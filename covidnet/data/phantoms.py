@@ -6,10 +6,6 @@ class "covid") and how the film was taken and stored (`Acquisition`). Only the o
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,16 +27,14 @@ from covidnet.data.anatomy import (
     lung_canvas,
     opacity_canvas,
 )
+from covidnet.data.drawn import draw_once
 from covidnet.data.faults import Faults, Storage, alter_image, plant
 from covidnet.errors import DataError
-from covidnet.files import write_json
 
 CLASSES = ("covid", "normal")
 
 GENERATOR_VERSION = 1
 """Recorded with every folder; raise it when the same spec would draw other pictures."""
-
-MANIFEST = "phantoms.json"
 
 _NAMES_PER_BLOCK = 100
 _FITTING_ASPECT = 0.90  # narrower films show the chest smaller, so that they do not cut off the lungs
@@ -154,11 +148,11 @@ def _plan(spec: PhantomSpec) -> Iterator[tuple[Phantom, Storage]]:
 
 def _clean(spec: PhantomSpec) -> Iterator[Phantom]:
     for index in range(spec.count):
-        anatomy, acquisition, opacity = (_stream(spec.seed, index, part) for part in range(3))
+        anatomy, acquisition, opacity = (random_stream(spec.seed, index, part) for part in range(3))
         film = Acquisition.draw(acquisition)
         label = CLASSES[index % len(CLASSES)]
         yield Phantom(
-            name=f"phantom-{_number(spec.seed, index):04d}{film.suffix}",
+            name=f"phantom-{shuffled_number(spec.seed, index):04d}{film.suffix}",
             label=label,
             anatomy=Anatomy.draw(anatomy),
             acquisition=film,
@@ -184,40 +178,34 @@ def lung_field(anatomy: Anatomy, acquisition: Acquisition) -> NDArray[np.bool_]:
     return _project(lungs, acquisition) > 0  # every pixel that any lung tissue reaches
 
 
+def opacity_field(anatomy: Anatomy, acquisition: Acquisition, opacity: Opacity) -> Field:
+    """How dense the opacities are on the film that `draw_phantom` draws: shape (H, W), 0 where there are none."""
+    return _project(opacity_canvas(anatomy, opacity, lung_canvas(anatomy)), acquisition)
+
+
 def write_phantoms(folder: Path, spec: PhantomSpec) -> Path:
     """Draw the images of a spec into ``folder``/CLASS, or leave a folder that already holds them as it is.
 
-    The folder appears whole or not at all. Of several processes that write it at once, one wins and the
-    others use its images.
-
     Raises:
-        DataError: ``folder`` holds anything else, or cannot be written.
+        DataError: See `draw_once`.
     """
-    if _is_finished(folder, spec):
-        return folder
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}-", dir=folder.parent))
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be written ({error.strerror}). Name a writable folder.") from error
-    try:
-        contents = temporary / "phantoms"  # made here so that its mode follows the umask; mkdtemp's is private
+
+    def draw(contents: Path) -> None:
         _write_all(contents, spec)
-        _move(contents, folder, spec)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
+
+    return draw_once(folder, _manifest(spec), lambda: [phantom.path for phantom in plan_phantoms(spec)], draw)
 
 
-def _stream(*key: int) -> np.random.Generator:
+def random_stream(*key: int) -> np.random.Generator:
+    """Random numbers of a seed and, after it, of the numbers that tell one draw from another."""
     seed, *rest = key
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(rest)))
 
 
-def _number(seed: int, index: int) -> int:
+def shuffled_number(seed: int, index: int) -> int:
     """Number in the name of image ``index``: shuffled, as indices alternate between the classes."""
     block, position = divmod(index, _NAMES_PER_BLOCK)
-    shuffled = _stream(seed, block).permutation(_NAMES_PER_BLOCK)
+    shuffled = random_stream(seed, block).permutation(_NAMES_PER_BLOCK)
     return block * _NAMES_PER_BLOCK + int(shuffled[position])
 
 
@@ -257,7 +245,6 @@ def _write_all(folder: Path, spec: PhantomSpec) -> None:
             image.save(folder / phantom.path, format="PNG", compress_level=1)  # grain hardly compresses
         else:
             image.save(folder / phantom.path, format="JPEG", quality=phantom.acquisition.quality)
-    write_json(folder / MANIFEST, _manifest(spec))
 
 
 def _manifest(spec: PhantomSpec) -> dict[str, Any]:
@@ -266,46 +253,3 @@ def _manifest(spec: PhantomSpec) -> dict[str, Any]:
     # A folder without faults says nothing of them, and so stays the same to the last byte.
     del described["faults"]
     return {"generator_version": GENERATOR_VERSION, "spec": {**described, **({"faults": planted} if planted else {})}}
-
-
-def _move(contents: Path, folder: Path, spec: PhantomSpec) -> None:
-    """Rename into place; where another process was faster, its folder stays if it holds the same."""
-    try:
-        os.rename(contents, folder)  # noqa: PTH104 - fails where a folder with content exists
-    except OSError as error:
-        if not _is_finished(folder, spec):
-            raise DataError(f"{folder}: cannot be written ({error.strerror}). Name another folder.") from error
-
-
-def _is_finished(folder: Path, spec: PhantomSpec) -> bool:
-    """Whether ``folder`` already holds the images of ``spec``; False when it is missing or empty."""
-    if not folder.exists():
-        return False
-    wanted = _manifest(spec)
-    expected = f"expected {json.dumps(wanted)}"
-    remedy = f"Delete {folder} to draw it again, or name another folder."
-    if not folder.is_dir():
-        raise DataError(f"{folder}: found a file, expected a folder of phantoms or none. Name another folder.")
-    found = _read_manifest(folder)
-    if found is None:
-        names = sorted(entry.name for entry in folder.iterdir())
-        if not names:
-            return False
-        listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        raise DataError(f"{folder}: found {listed} without a readable {MANIFEST}, {expected}. Name another folder.")
-    if found != wanted:
-        raise DataError(f"{folder}: found phantoms of {json.dumps(found)}, {expected}. {remedy}")
-    missing = [phantom.path for phantom in plan_phantoms(spec) if not (folder / phantom.path).is_file()]
-    if missing:
-        raise DataError(
-            f"{folder}: found {len(missing)} of {spec.count} images missing ({missing[0]}), {expected}. {remedy}"
-        )
-    return True
-
-
-def _read_manifest(folder: Path) -> Any:
-    """What the folder says of itself, or None where it says nothing readable."""
-    try:
-        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

@@ -8,12 +8,14 @@ import stat
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from covidnet.data.dicom_header import DICOM_SUFFIXES, RECOGNISED_BY, has_dicom_mark
+from covidnet.data.masks import part_masks
 from covidnet.errors import DataError
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = DICOM_SUFFIXES | {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True, order=True)
@@ -56,6 +58,8 @@ class Scan:
     outside_classes: list[str] = field(default_factory=list)
     excluded: Counter[str] = field(default_factory=Counter)
     """Rows of a table that were not chosen, by reason."""
+    masks: list[str] = field(default_factory=list)
+    """Files that mark the lungs of an image, see `covidnet.data.masks`; they are no images."""
     loops: list[str] = field(default_factory=list)
     """Links that were not followed: to a folder that was read already or lies above the root, or to themselves."""
 
@@ -74,23 +78,26 @@ class Scan:
 def scan_folder(root: Path) -> Scan:
     """Find every image below ``root``; its label is the name of the folder it lies in.
 
-    Hidden files and folders and files without an image suffix are counted, not read. Symbolic links are followed,
+    Hidden files and folders and files without an image suffix are counted, not read; only of those without any suffix
+    (or with a number in its place, as in the UIDs that name DICOM files) the first bytes are read, since DICOM files
+    often have none. Symbolic links are followed,
     but no folder is read twice and none above ``root`` is: loops end, and no image appears under two paths because
     of a linked folder. Of several paths to a folder the one without links counts. A link to a missing image is
     a record like any other, so that the decoder reports it. Images directly in ``root`` belong to no class and are
-    listed apart.
+    listed apart, and so are masks of the lungs.
 
     Raises:
         DataError: ``root`` is missing, not a folder, not readable, or holds no image in a class folder.
     """
     check_root(root)
     scan = Scan(root)
-    for path in _image_files(scan):
-        relative = path.relative_to(root)
-        if len(relative.parts) == 1:
-            scan.outside_classes.append(relative.as_posix())
+    images, scan.masks = part_masks(_relative(path, scan) for path in _image_files(scan))
+    for path in images:
+        folder = PurePosixPath(path).parent
+        if folder.name:
+            scan.records.append(Record(path, folder.name))
         else:
-            scan.records.append(Record(relative.as_posix(), path.parent.name))
+            scan.outside_classes.append(path)
     scan.records.sort()
     scan.outside_classes.sort()
     scan.loops.sort()
@@ -187,7 +194,20 @@ def _kind(entry: os.DirEntry[str]) -> Literal["hidden", "folder", "image", "loop
         return "loop" if error.errno == errno.ELOOP else "other"
     if stat.S_ISDIR(mode):
         return "folder"
-    return "image" if named_as_image and stat.S_ISREG(mode) else "other"
+    is_image = stat.S_ISREG(mode) and (named_as_image or _unnamed_dicom(entry))
+    return "image" if is_image else "other"
+
+
+def _unnamed_dicom(entry: os.DirEntry[str]) -> bool:
+    """Whether it is DICOM though its name does not say so. DICOMDIR is the index of a medium and holds no image."""
+    suffix = Path(entry.name).suffix[1:]
+    if (suffix and not suffix.isdigit()) or entry.name.upper() == "DICOMDIR":
+        return False
+    try:
+        with Path(entry.path).open("rb") as file:
+            return has_dicom_mark(file.read(RECOGNISED_BY))
+    except OSError:
+        return False
 
 
 def _relative(path: Path, scan: Scan) -> str:
@@ -202,7 +222,12 @@ def _nothing_found(scan: Scan) -> str:
     message = f"data.root={scan.root}: no image in any class folder"
     if scan.outside_classes:
         message += f"; {len(scan.outside_classes)} images lie directly in it, outside any class folder"
+    elif scan.masks:
+        message += f"; what is there counts as masks of lungs: {len(scan.masks)}, such as {scan.masks[0]}"
     elif scan.other_files:
         message += f"; {scan.other_files} files there are not images"
     suffixes = " ".join(sorted(IMAGE_SUFFIXES))
-    return f"{message}. Expected {scan.root}/CLASS/IMAGE with one folder per class and the suffixes {suffixes}."
+    return (
+        f"{message}. Expected {scan.root}/CLASS/IMAGE with one folder per class and the suffixes {suffixes}, "
+        "or DICOM files without suffix."
+    )

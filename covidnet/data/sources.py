@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from covidnet.config.schema import AnyData, CohenData, CsvData, PhantomData
+from covidnet.config.schema import AnyData, CohenData, CsvData, PhantomData, PhantomPatchData
 from covidnet.data.cohen import FINDINGS, METADATA, Choice, scan_cohen
 from covidnet.data.csv_source import TableSettings, scan_table
 from covidnet.data.patients import name_patients
@@ -35,6 +35,8 @@ def scan_source(config: AnyData, root: Path | None = None) -> Scan:
             config.patient_labels == "many",
         )
         return scan_cohen(folder, choice, missing=config.on_bad_image)
+    if isinstance(config, PhantomPatchData):
+        return _scan_patches(config, folder, draw=root is None)
     if isinstance(config, PhantomData) and root is None:
         _draw_phantoms(config, folder)
     scan = scan_folder(folder)
@@ -81,3 +83,11 @@ def _draw_phantoms(config: PhantomData, folder: Path) -> None:
 
     faults = Faults(**config.faults.model_dump())
     write_phantoms(folder, PhantomSpec(count=config.count, seed=config.phantom_seed, faults=faults))
+
+
+def _scan_patches(config: PhantomPatchData, folder: Path, *, draw: bool) -> Scan:
+    from covidnet.data.phantom_patches import COLUMNS, TABLE, PatchSpec, write_patches
+
+    if draw:
+        write_patches(folder, PatchSpec(config.patients, config.patches, config.phantom_seed))
+    return scan_table(folder / TABLE, folder, TableSettings({name: name for name in COLUMNS}))

@@ -54,11 +54,13 @@ class ClassStudy:
 
 @dataclass(frozen=True)
 class DatasetStudy:
-    """One `ClassStudy` per class in class order, and what was left out of it."""
+    """One `ClassStudy` per class in class order, what was left out of it, and what must not be passed on."""
 
     classes: tuple[ClassStudy, ...]
     skipped: tuple[str, ...] = field(default=())
     ignored: tuple[str, ...] = field(default=())
+    burned_in: tuple[str, ...] = field(default=())
+    """Paths of DICOM images whose header says that text in the pixels may name the patient."""
 
     @property
     def n(self) -> int:
@@ -88,7 +90,8 @@ def study_dataset(
     for record, info in pairs:
         members[record.label].append((record, info))
     studies = tuple(_study_class(name, found) for name, found in members.items())
-    return DatasetStudy(studies, tuple(skipped), tuple(ignored))
+    burned_in = tuple(record.path for record, info in pairs if info.burned_in)
+    return DatasetStudy(studies, tuple(skipped), tuple(ignored), burned_in)
 
 
 def outlier_limits(values: Sequence[float]) -> tuple[float, float]:
@@ -155,6 +158,13 @@ def study_table(study: DatasetStudy) -> str:
         f"More than {TUKEY_FACTOR} interquartile ranges outside the quartiles of their class (Tukey).\n",
         _outlier_lists(study),
     ]
+    if study.burned_in:
+        parts += [
+            f"## Burnt-in text: {_counted(len(study.burned_in), 'image')}\n",
+            "Their DICOM headers say that text in the pixels may name the patient. Pictures of this run may show it: "
+            "look at them before you pass them on.\n",
+            _bullets([f"`{_name(path)}`" for path in study.burned_in]),
+        ]
     if study.skipped:
         parts += [f"## Skipped: {_counted(len(study.skipped), 'unreadable file')}\n", _bullets(study.skipped)]
     if study.ignored:

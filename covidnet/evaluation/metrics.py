@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from covidnet.errors import ConfigError
-from covidnet.evaluation.intervals import exact_interval
+from covidnet.evaluation.bootstrap import RESAMPLES, Resamples, clusters
+from covidnet.evaluation.calibration import BINS
+from covidnet.evaluation.operating_point import predictive_values
+from covidnet.evaluation.probabilities import ProbabilityScores
+from covidnet.evaluation.rates import Rate, rate_statistics, rates_to_json
 from covidnet.naming import did_you_mean
 from covidnet.predictions import Predictions
 
@@ -24,7 +28,7 @@ LEVEL = 0.95
 # Compared in lower case, without spaces and punctuation: "No Finding" and "no_finding" are one name.
 NEGATIVE_NAME = re.compile(
     r"normals?|negatives?|neg|healthy|controls?|clear|benign|unaffected|none|no|false|0"
-    r"|non?(findings?|disease|pneumonia|covid(19)?)"
+    r"|non?(findings?|disease|pneumonia|covid(19)?)|irrelevant(toinfection)?"
 )
 
 
@@ -37,24 +41,39 @@ def default_positive_class(classes: Sequence[str]) -> str:
     if not classes:
         raise ValueError("no classes to choose the positive one from")
     for name in classes:
-        if not NEGATIVE_NAME.fullmatch(re.sub(r"[\W_]+", "", name).lower()):
+        if not is_negative(name):
             return name
     return classes[-1]
 
 
-def compute_metrics(predictions: Predictions, positive_class: str | None = None) -> dict[str, object]:
+def is_negative(name: str) -> bool:
+    """Whether a class is named like "normal", "healthy" or "no finding"."""
+    return NEGATIVE_NAME.fullmatch(re.sub(r"[\W_]+", "", name).lower()) is not None
+
+
+def compute_metrics(
+    predictions: Predictions,
+    positive_class: str | None = None,
+    *,
+    bins: int = BINS,
+    bootstrap: int = RESAMPLES,
+    prevalence: float | None = None,
+) -> dict[str, object]:
     """All scores of ``predictions``, which may be empty or lack some classes.
 
     Undefined values are None, never NaN: the recall of a class without images, the precision of a class that
     was never predicted, the AUROC of a split with one class. The macro and weighted averages count such
     values as 0, as scikit-learn's classification report does; the balanced accuracy is over the classes with
-    images.
+    images. docs/metrics.md says what each number is.
 
     Args:
         predictions: The table, of any number of classes.
         positive_class: Whose sensitivity and specificity are reported, one against the rest and by the
             predicted class; its probability gives the AUROC of two classes. None takes
             `default_positive_class`.
+        bins: Of the expected calibration error.
+        bootstrap: Number of resamples; they are the same ones at every call.
+        prevalence: Share of the positive class among those whom the model is meant for, for predictive values.
 
     Returns:
         Only dicts, lists, strings, ints, floats and None. ``confusion_matrix`` has a row per true and a
@@ -65,25 +84,37 @@ def compute_metrics(predictions: Predictions, positive_class: str | None = None)
     """
     classes = predictions.classes
     positive = classes.index(known_class(positive_class, classes))
-    truth, predicted = predictions.truth, _predicted(predictions)
-    correct = int((truth == predicted).sum())
-    accuracy = exact_interval(correct, len(truth), LEVEL).to_json()
-    accuracy["correct"] = accuracy.pop("successes")
+    truth, predicted, patients = predictions.truth, _predicted(predictions), clusters(predictions)
+    rates = {
+        "accuracy": Rate(np.ones(len(truth), dtype=bool), predicted == truth),
+        "sensitivity": Rate(truth == positive, predicted == positive),
+        "specificity": Rate(truth != positive, predicted != positive),
+    }
+    scores = ProbabilityScores(predictions, positive, bins)
+    resamples = Resamples(truth, patients, bootstrap)
+    resampled = resamples.values({**rate_statistics(rates, patients), **scores.statistics()})
+    found = rates_to_json(rates, patients, resamples, LEVEL, resampled)
+    found["accuracy"]["correct"] = found["accuracy"].pop("successes")
     return {
         "n": len(truth),
+        "n_patients": None if predictions.patients is None else resamples.patients,
         "classes": list(classes),
-        "accuracy": accuracy,
+        "accuracy": found["accuracy"],
         "balanced_accuracy": _balanced_accuracy(truth, predicted),
-        "auroc": _auroc(truth, predictions.probabilities, positive),
-        "log_loss": _log_loss(truth, predictions.probabilities),
+        **scores.to_json(resampled, resamples, LEVEL),
         "positive_class": classes[positive],
-        "sensitivity": _rate(truth == positive, predicted == positive),
-        "specificity": _rate(truth != positive, predicted != positive),
+        "sensitivity": found["sensitivity"],
+        "specificity": found["specificity"],
+        "predictive_values": None if prevalence is None else _predictive_values(rates, prevalence),
         "per_class": _per_class(truth, predicted, classes),
         "macro_average": _average(truth, predicted, len(classes), "macro"),
         "weighted_average": _average(truth, predicted, len(classes), "weighted"),
         "confusion_matrix": confusion_matrix(predictions).tolist(),
     }
+
+
+def _predictive_values(rates: Mapping[str, Rate], prevalence: float) -> dict[str, object]:
+    return predictive_values(rates["sensitivity"].exact(LEVEL), rates["specificity"].exact(LEVEL), prevalence)
 
 
 def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:
@@ -129,11 +160,6 @@ def _predicted(predictions: Predictions) -> Indices:
     return predictions.predicted if len(predictions) else np.zeros(0, dtype=np.int64)
 
 
-def _rate(among: NDArray[np.bool_], hit: NDArray[np.bool_]) -> dict[str, object]:
-    """The share of ``among`` that is also ``hit``, with its interval."""
-    return exact_interval(int((among & hit).sum()), int(among.sum()), LEVEL).to_json()
-
-
 def _per_class(truth: Indices, predicted: Indices, classes: Sequence[str]) -> dict[str, dict[str, object]]:
     if not len(truth):
         return {name: {"precision": None, "recall": None, "f1": None, "support": 0} for name in classes}
@@ -169,30 +195,6 @@ def _balanced_accuracy(truth: Indices, predicted: Indices) -> float | None:
         # It warns of a class that was predicted without having images; that is what we mean to leave out.
         warnings.simplefilter("ignore", UserWarning)
         return float(sk.balanced_accuracy_score(truth, predicted))
-
-
-def _auroc(truth: Indices, probabilities: NDArray[np.float64], positive: int) -> float | None:
-    """Area under the ROC curve: of the positive class for two classes, else the mean of one-vs-rest.
-
-    The mean is over the classes that have images; scikit-learn's own refuses a table that lacks one.
-    """
-    present = np.unique(truth)
-    if len(present) < 2 or not np.isfinite(probabilities).all():
-        return None
-    chosen = [positive] if probabilities.shape[1] == 2 else present.tolist()
-    areas = [float(sk.roc_auc_score(truth == index, probabilities[:, index])) for index in chosen]
-    return float(np.mean(areas))
-
-
-def _log_loss(truth: Indices, probabilities: NDArray[np.float64]) -> float | None:
-    """Mean negative log-likelihood (natural logarithm) of the true classes."""
-    n, size = probabilities.shape
-    if n == 0 or size < 2 or not np.isfinite(probabilities).all():
-        return None
-    sums = probabilities.sum(axis=1, keepdims=True)
-    # Softmax in float32 sums to 1 only nearly, and scikit-learn warns of that; a row of zeros says nothing.
-    shares = np.divide(probabilities, sums, out=np.full_like(probabilities, 1.0 / size), where=sums > 0)
-    return float(sk.log_loss(truth, shares, labels=list(range(size))))
 
 
 def _plain(value: float) -> float | None:

@@ -108,7 +108,7 @@ def test_images_figure(predictions: Predictions, images: Mapping[str, NDArray[np
         predictions.truth,
         predictions.predicted if len(predictions) else np.zeros(0, dtype=np.int64),
     )
-    order = _order(predictions, best)
+    order = predictions.wrong_first()
     shown = order[:MOST_IMAGES]
     rows, columns = style.grid_shape(max(1, len(shown)), 8)
     width = max(7.5, 2 * MARGIN + columns * CELL + (columns - 1) * GAP)
@@ -123,15 +123,6 @@ def test_images_figure(predictions: Predictions, images: Mapping[str, NDArray[np
         _show(axes, images.get(prediction.path))
         _caption(axes, prediction, predictions.classes, int(best[index]))
     return figure
-
-
-def _order(predictions: Predictions, best: NDArray[np.int64]) -> list[int]:
-    """Row indices in the order of showing."""
-    truth, probabilities = predictions.truth, predictions.probabilities
-    indices = np.arange(len(truth))
-    confidence = probabilities[indices, best]
-    right = truth == best
-    return sorted(indices.tolist(), key=lambda i: (bool(right[i]), confidence[i] if right[i] else -confidence[i], i))
 
 
 def _counts_line(n: int, shown: int, wrong: int, predictions: Predictions) -> str:

@@ -20,11 +20,12 @@ import torchvision
 from torch import Tensor, nn
 
 from covidnet.errors import ConfigError, MissingExtraError, WeightsError
+from covidnet.models.headed import run_network
 from covidnet.models.heads import final_layer, replace_final_layer
 from covidnet.models.weights import first_line, fit_state_dict, load_state_file, torchvision_imagenet_state
 from covidnet.naming import did_you_mean
 
-__all__ = ["build_backbone", "check_image_size", "final_layer", "known_backbones", "validate_backbone"]
+__all__ = ["build_backbone", "check_image_size", "final_layer", "first_try", "known_backbones", "validate_backbone"]
 
 IMAGENET = "imagenet"
 NONE = "none"
@@ -96,9 +97,18 @@ def validate_backbone(name: str, weights: str = NONE) -> None:
 def check_image_size(model: nn.Module, name: str, image_size: tuple[int, int]) -> None:
     """Send two black images through the model, since every family has its own limits of size.
 
+    Raises:
+        ConfigError: See `first_try`.
+    """
+    first_try(model, name, image_size)
+
+
+def first_try(model: nn.Module, name: str, image_size: tuple[int, int]) -> Any:
+    """What the model gives for two black images, and positions in the middle where it takes them.
+
     Args:
-        model: The backbone; its training modes are the same afterwards.
-        name: Its name, for the message.
+        model: A network or its feature map; its training modes are the same afterwards.
+        name: The backbone's name, for the message.
         image_size: Height and width in pixels.
 
     Raises:
@@ -109,7 +119,7 @@ def check_image_size(model: nn.Module, name: str, image_size: tuple[int, int]) -
     modes = [(module, module.training) for module in model.modules()]
     try:
         with torch.inference_mode():
-            model.eval()(images)
+            return run_network(model.eval(), images, images.new_full((2, 2), 0.5))
     # Assertions, shape and index errors: each family checks in its own way. Memory is another matter.
     except torch.OutOfMemoryError:
         raise

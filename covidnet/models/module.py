@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,9 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from covidnet.data.batches import Batch
+from covidnet.models.headed import run_network
+from covidnet.models.loss import TrainingLoss
+from covidnet.models.network import hold_still
 from covidnet.models.optim import Schedule
 
 BuildOptimizer = Callable[[Any], torch.optim.Optimizer]
@@ -24,15 +27,20 @@ DESCRIPTION_KEY = "covidnet"
 
 
 class XrayClassifier(LightningModule):
-    """Cross-entropy classification of X-rays.
+    """Classification of X-rays: minimises a `TrainingLoss`, and validates by plain cross-entropy.
+
+    The validation loss, which chooses the epoch, is the same for every training loss: losses of runs can be compared,
+    and that of the kept epoch is the log loss of its predictions.
 
     Args:
-        network: Maps images (B, 3, H, W) to logits (B, C).
+        network: Maps images (B, 3, H, W) to logits (B, C), and positions where it takes them; see `run_network`.
         num_classes: Number of classes C.
         build_optimizer: Given the parameters, makes the optimiser.
         build_schedule: Given the optimiser, the epochs and the optimiser steps, makes the schedule.
         seed: Fixes what is random inside the network (dropout), epoch by epoch.
         description: Plain values that checkpoints carry, enough to build the network again.
+        loss: Of training; None is plain cross-entropy.
+        frozen: Names of parts of the network that stay as they are; see `freeze_backbone`.
     """
 
     def __init__(
@@ -43,9 +51,13 @@ class XrayClassifier(LightningModule):
         build_schedule: BuildSchedule,
         seed: int,
         description: dict[str, Any],
+        loss: TrainingLoss | None = None,
+        frozen: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.net = network
+        self.loss = loss or TrainingLoss()
+        self.frozen = list(frozen)
         self.description = description
         self.seed = seed
         self.build_optimizer = build_optimizer
@@ -61,26 +73,35 @@ class XrayClassifier(LightningModule):
         self.train_loss, self.val_loss = MeanMetric(nan_strategy=math.nan), MeanMetric(nan_strategy=math.nan)
         self.train_acc = MulticlassAccuracy(num_classes, average="micro")
         self.val_acc = MulticlassAccuracy(num_classes, average="micro")
+        self.train()
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, C) of images (B, 3, H, W), which take the precision of the weights."""
-        logits: Tensor = self.net(images.to(self.dtype))
-        return logits
+    def train(self, mode: bool = True) -> XrayClassifier:
+        """Set the training mode, of all but the frozen parts."""
+        super().train(mode)
+        hold_still(self.net, self.frozen)
+        return self
+
+    def forward(self, images: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Logits (B, C) of images (B, 3, H, W), which take the precision of the weights, and positions (B, 2)."""
+        return run_network(self.net, images.to(self.dtype), positions)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        return self._step(batch, self.train_loss, self.train_acc)
+        logits = self(batch.images, batch.positions)
+        loss: Tensor = self.loss(logits, batch.labels, batch.weights)
+        self._count(logits, loss, batch, self.train_loss, self.train_acc)
+        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch towards the validation metrics."""
-        self._step(batch, self.val_loss, self.val_acc)
-
-    def _step(self, batch: Batch, mean_loss: MeanMetric, accuracy: MulticlassAccuracy) -> Tensor:
-        logits = self(batch.images)
+        logits = self(batch.images, batch.positions)
         loss = functional.cross_entropy(logits, batch.labels)
+        self._count(logits, loss, batch, self.val_loss, self.val_acc)
+
+    @staticmethod
+    def _count(logits: Tensor, loss: Tensor, batch: Batch, mean_loss: MeanMetric, accuracy: MulticlassAccuracy) -> None:
         mean_loss.update(loss.detach(), weight=len(batch.labels))
         accuracy.update(logits.detach(), batch.labels)
-        return loss
 
     def on_train_start(self) -> None:
         """Count optimiser steps from here; a resumed run has made some already."""

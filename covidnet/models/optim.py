@@ -7,28 +7,39 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from covidnet.config.schema import (
     AdamConfig,
     CosineConfig,
+    InverseTimeConfig,
     NoSchedulerConfig,
     OneCycleConfig,
     PlateauConfig,
     SGDConfig,
 )
 
+FUSED_ON = frozenset({"cpu", "cuda"})
+"""Kinds of devices on which torch updates all parameters in one kernel."""
 
-def build_optimizer(config: AdamConfig | SGDConfig, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    """The configured optimiser over those parameters that learn."""
+
+def build_optimizer(
+    config: AdamConfig | SGDConfig, parameters: Iterable[torch.nn.Parameter], fused: bool = False
+) -> torch.optim.Optimizer:
+    """The configured optimiser over those parameters that learn.
+
+    Args:
+        config: Its name and arguments.
+        parameters: Of the network.
+        fused: Update all parameters in one kernel where the device has one; the same formula, rounded otherwise.
+    """
     learning = [parameter for parameter in parameters if parameter.requires_grad]
+    fused = fused and all(one.device.type in FUSED_ON and one.is_floating_point() for one in learning)
+    more: dict[str, Any] = {"weight_decay": config.weight_decay, "fused": fused or None}
     if isinstance(config, SGDConfig):
-        return torch.optim.SGD(
-            learning, config.lr, config.momentum, weight_decay=config.weight_decay, nesterov=config.nesterov
-        )
+        return torch.optim.SGD(learning, config.lr, config.momentum, nesterov=config.nesterov, **more)
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    betas = (config.betas[0], config.betas[1])
-    return kind(learning, config.lr, betas, config.eps, config.weight_decay)
+    return kind(learning, config.lr, (config.betas[0], config.betas[1]), config.eps, **more)
 
 
 @dataclass
@@ -57,7 +68,7 @@ class Schedule:
 
 
 def build_schedule(
-    config: PlateauConfig | CosineConfig | OneCycleConfig | NoSchedulerConfig,
+    config: PlateauConfig | CosineConfig | OneCycleConfig | InverseTimeConfig | NoSchedulerConfig,
     optimizer: torch.optim.Optimizer,
     epochs: int,
     total_steps: int,
@@ -79,4 +90,7 @@ def build_schedule(
         peak = optimizer.param_groups[0]["lr"]
         # One more than there are optimiser steps, because the schedule is stepped after the last one too.
         return Schedule(OneCycleLR(optimizer, peak, total_steps + 1, pct_start=config.warmup), per_step=True)
+    if isinstance(config, InverseTimeConfig):
+        decay = config.decay if config.decay is not None else optimizer.param_groups[0]["lr"] / epochs
+        return Schedule(LambdaLR(optimizer, lambda step: 1.0 / (1.0 + decay * step)), per_step=True)
     return None

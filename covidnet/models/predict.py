@@ -12,8 +12,9 @@ from torch import nn
 from covidnet.data.datamodule import XrayDataModule
 from covidnet.data.records import Record
 from covidnet.errors import CovidnetError, WeightsError
-from covidnet.models.backbones import build_backbone
+from covidnet.models.headed import run_network
 from covidnet.models.module import DESCRIPTION_KEY
+from covidnet.models.network import build_network, described_head
 from covidnet.models.weights import first_line
 from covidnet.predictions import Prediction, Predictions
 
@@ -36,7 +37,11 @@ def load_network(checkpoint: Path) -> tuple[nn.Module, list[str]]:
             name.removeprefix(PREFIX): value for name, value in content["state_dict"].items() if name.startswith(PREFIX)
         }
         classes = [str(name) for name in description["classes"]]
-        network = build_backbone(str(description["backbone"]), len(classes), "none")
+        head = described_head(description)
+        # Checkpoints from before there were other heads need no image size either.
+        network = build_network(
+            str(description["backbone"]), len(classes), "none", head, int(description.get("image_size", 224))
+        )
         network.load_state_dict(state)
     except CovidnetError:
         raise
@@ -62,7 +67,7 @@ def predict(
         positions = data.split.positions(part)
         for batch in data.part_loader(part):
             prepared = data.prepare(batch._replace(images=batch.images.to(device)), epoch=None)
-            probabilities = network(prepared.images).cpu().double().softmax(dim=1)
+            probabilities = run_network(network, prepared.images, batch.positions).cpu().double().softmax(dim=1)
             for row, values in zip(batch.rows.tolist(), probabilities.tolist(), strict=True):
                 record = records[positions[row]]
                 rows.append(Prediction(record.path, part, record.label, tuple(values), record.patient, record.source))

@@ -10,16 +10,28 @@ from typing import Any
 
 import numpy as np
 
+from covidnet.config.schema import EvaluationConfig
 from covidnet.console import RESEARCH_ONLY
 from covidnet.data.dataset import XrayDataset
 from covidnet.data.external import PART as EXTERNAL
+from covidnet.evaluation.assessment import assess
+from covidnet.evaluation.choice import Decider, choose
 from covidnet.evaluation.external import accuracy_drop
-from covidnet.evaluation.metrics import classification_report_text, compute_metrics
+from covidnet.evaluation.metrics import classification_report_text
 from covidnet.figures.predictions import confusion_figure, test_images_figure
 from covidnet.figures.style import save_figure
 from covidnet.figures.training import curves_figure
 from covidnet.files import write_json, write_text
 from covidnet.predictions import Predictions, read_predictions, write_predictions
+from covidnet.reporting.evaluation import (
+    CALIBRATION,
+    auroc_text,
+    calibration_to_json,
+    evaluation_figures,
+    operating_point_lines,
+    probability_lines,
+)
+from covidnet.reporting.patients import patients_line, save_patients
 from covidnet.runs.layout import RunLayout
 
 
@@ -53,11 +65,15 @@ def save_results(
     directory: Path,
     predictions: Predictions,
     split: str,
-    dataset: XrayDataset,
+    dataset: XrayDataset | None,
     positive_class: str | None,
     protocol: Protocol,
     history: Sequence[Mapping[str, float]],
     extra: Mapping[str, Any],
+    aggregate: str = "none",
+    evaluation: EvaluationConfig | None = None,
+    validation: Predictions | None = None,
+    choice: Decider | None = None,
 ) -> list[Path]:
     """Write predictions.csv, then everything that follows from it; metrics.json comes last.
 
@@ -65,11 +81,15 @@ def save_results(
         directory: Where the files go.
         predictions: Rows of ``split``, and perhaps of others.
         split: The part that metrics and figures describe; ``all`` takes every row.
-        dataset: Gives the pictures of the images.
+        dataset: Gives the pictures of the images; None draws none.
         positive_class: Of sensitivity and specificity; None chooses.
         protocol: How the epoch was chosen.
         history: Rows of history.csv; empty draws no curves.
         extra: Further entries of metrics.json; with a history, its ``epoch_kept``.
+        aggregate: How images are combined to patients; ``none`` says nothing of patients.
+        evaluation: What is to be computed; None takes the defaults.
+        validation: Rows that temperature and operating point are chosen on, where they are not in ``predictions``.
+        choice: What was chosen on validation images already, for runs over folds; ``validation`` is not looked at then.
 
     Returns:
         The figures' files.
@@ -79,33 +99,39 @@ def save_results(
     table = read_predictions(layout.predictions)
     external = table.of_split(EXTERNAL)
     scored = table.without_split(EXTERNAL) if split == "all" else table.of_split(split)
-    metrics = {
+    if choice is None:
+        validation = table.of_split(protocol.validation) if validation is None else validation
+        choice = choose(validation, positive_class, evaluation or EvaluationConfig())
+    metrics: dict[str, Any] = {
         "split": split,
         "protocol": protocol.to_json(split),
-        **compute_metrics(scored, positive_class),
-        **(_external_metrics(scored, external, positive_class) if len(external) else {}),
+        **assess(scored, choice),
+        **save_patients(directory, table, split, aggregate, positive_class),
+        **(_external_metrics(scored, external, choice) if len(external) else {}),
         **extra,
         "notice": RESEARCH_ONLY,
     }
     write_text(directory / "classification_report.txt", classification_report_text(scored))
-    figures = {
-        "confusion_matrix.png": confusion_figure(scored),
-        "test_images.png": test_images_figure(scored, _pictures(dataset, scored)),
-    }
+    figures = {"confusion_matrix.png": confusion_figure(scored)}
+    if dataset is not None:
+        figures["test_images.png"] = test_images_figure(scored, _pictures(dataset, scored))
+    figures |= evaluation_figures(scored, choice, metrics)
     if len(external):
         figures["confusion_matrix_external.png"] = confusion_figure(external)
+        figures |= evaluation_figures(external, choice, metrics["external"], "_external")
     if history:
         figures["curves.png"] = curves_figure(history, best_epoch=extra["epoch_kept"], val_name=protocol.validation)
     for name, figure in figures.items():
         save_figure(figure, directory / name)
+    write_json(directory / CALIBRATION, calibration_to_json(scored, choice, metrics))
     write_json(layout.metrics, metrics)
     return [directory / name for name in figures]
 
 
-def _external_metrics(scored: Predictions, external: Predictions, positive_class: str | None) -> dict[str, Any]:
+def _external_metrics(scored: Predictions, external: Predictions, choice: Decider) -> dict[str, Any]:
     return {
         "external": {
-            **compute_metrics(external, positive_class),
+            **assess(external, choice),
             "accuracy_drop": accuracy_drop(scored, external),
             "sources": sorted({row.source for row in external.rows} - {""}),
         }
@@ -142,8 +168,9 @@ def summarize(metrics_file: Path) -> list[str]:
             f"  {positive}: sensitivity {_with_interval(metrics['sensitivity'])}, "
             f"specificity {_with_interval(metrics['specificity'])}"
         )
-    if metrics.get("auroc") is not None:
-        lines.append(f"  AUROC {metrics['auroc']:.3f}")
+    lines += probability_lines(metrics)
+    if "patients" in metrics:
+        lines.append(patients_line(metrics["patients"], _with_interval(metrics["patients"]["accuracy"])))
     if "epoch_kept" in metrics:
         lines.append(
             f"  epoch {metrics['epoch_kept']} of {metrics['epochs']} kept; "
@@ -162,7 +189,9 @@ def _external_lines(external: Mapping[str, Any], folds: Mapping[str, Any] | None
     elif drop["value"] is not None:
         lines.append(f"  drop from internal to external {drop['value']:+.2f} [{drop['low']:+.2f}, {drop['high']:+.2f}]")
     if external.get("auroc") is not None:
-        lines.append(f"  external AUROC {external['auroc']:.3f}")
+        lines.append(f"  external AUROC {auroc_text(external)}")
+    if external.get("operating_point") is not None:
+        lines += [f"  external: {line.strip()}" for line in operating_point_lines(external["operating_point"])]
     return lines
 
 

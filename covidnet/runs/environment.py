@@ -21,9 +21,12 @@ PACKAGES = (
     "scipy",
     "numpy",
     "pillow",
+    "pydicom",
+    "imagecodecs",
     "matplotlib",
     "tensorboard",
     "timm",
+    "captum",
 )
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from covidnet.config.check import check
 from covidnet.config.schema import AnyData, TrainConfig
 from covidnet.data.changes import describe_changes, list_changes
 from covidnet.data.sources import table_of
 from covidnet.data.split import read_split
 from covidnet.errors import ConfigError, DataError, RunError
-from covidnet.runs.layout import RunLayout
+from covidnet.runs.layout import RunLayout, open_run
 from covidnet.sweeps.layout import SweepLayout, SweepRecord, read_record
 from covidnet.sweeps.plan import Plan
 
@@ -67,8 +66,8 @@ def _compare_fixed(layout: SweepLayout, record: SweepRecord, plan: Plan) -> None
 
 
 def _compare_settings(layout: SweepLayout, run: RunLayout, settings: TrainConfig) -> None:
-    stored = OmegaConf.to_container(OmegaConf.load(run.config), resolve=True)
-    before, now = dict(_flat(stored)), dict(_flat(settings.model_dump()))
+    stored = check(open_run(str(run.directory))[1], TrainConfig)  # with defaults for keys that it was made before
+    before, now = dict(_flat(stored.model_dump())), dict(_flat(settings.model_dump()))
     differing = [
         f"{key}: {before.get(key)!r} then, {now.get(key)!r} now"
         for key in sorted(before.keys() | now.keys())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, Timer
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from torch import nn
 
 from covidnet.config.schema import TrainConfig
 from covidnet.console import console
@@ -21,12 +23,18 @@ from covidnet.data.datamodule import XrayDataModule
 from covidnet.data.dataset import XrayDataset
 from covidnet.data.split import Split, SplitRow, read_split
 from covidnet.errors import ConfigError, DataError
-from covidnet.models.backbones import build_backbone, check_image_size
+from covidnet.models.backbones import check_image_size
+from covidnet.models.loss import build_loss
 from covidnet.models.module import XrayClassifier
+from covidnet.models.network import build_network, describe_head, freeze_backbone
 from covidnet.models.optim import build_optimizer, build_schedule
 from covidnet.runs.layout import RunLayout
-from covidnet.training.callbacks import BestAndLast, History, Patience, progress_callback
+from covidnet.training.callbacks import History, Patience, progress_callback
+from covidnet.training.checkpoints import BestAndLast
 from covidnet.training.pruning import MedianPruning
+from covidnet.training.watch import SaliencyWatch
+
+_log = logging.getLogger(__name__)
 
 
 def refuse_changed_data(layout: RunLayout, rows: Sequence[SplitRow]) -> None:
@@ -63,32 +71,57 @@ def build_datamodule(settings: TrainConfig, dataset: XrayDataset, split: Split) 
         normalize=settings.data.normalize,
         channels_last=settings.compute.channels_last,
         attributes=attributes_of(dataset.records),
+        sampling=settings.data.sampling,
     )
 
 
-def build_module(settings: TrainConfig, dataset: XrayDataset) -> XrayClassifier:
+def build_module(settings: TrainConfig, dataset: XrayDataset, split: Split) -> XrayClassifier:
     """The network with its loss, metrics, optimiser and schedule; its initial weights follow the seed."""
+    train = split.positions("train")
+    weights = attributes_of(dataset.records).weights
+    loss = build_loss(
+        settings.loss, dataset.classes, dataset.class_indices[train], None if weights is None else weights[train]
+    )
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     classes = dataset.classes
-    network = build_backbone(settings.backbone, len(classes), settings.weights)
+    network = build_network(settings.backbone, len(classes), settings.weights, settings.head, settings.data.image_size)
     check_image_size(network, settings.backbone, (settings.data.image_size,) * 2)
     if settings.compute.channels_last:
         network = network.to(memory_format=torch.channels_last)
+    frozen = _frozen(settings, network)
     description = {
         "format": 1,
         "backbone": settings.backbone,
         "classes": classes,
         "image_size": settings.data.image_size,
         "normalize": settings.data.normalize,
+        **describe_head(settings.head),
     }
     return XrayClassifier(
         network,
         len(classes),
-        partial(build_optimizer, settings.optimizer),
+        partial(build_optimizer, settings.optimizer, fused=_fused(settings)),
         partial(build_schedule, settings.scheduler),
         settings.seed,
         description,
+        loss,
+        frozen,
     )
+
+
+def _fused(settings: TrainConfig) -> bool:
+    """Lightning cannot clip gradients that a fused optimiser unscales itself."""
+    clips_scaled = settings.trainer.precision == "16-mixed" and settings.trainer.gradient_clip_val is not None
+    return settings.compute.fused_optimizer and not clips_scaled
+
+
+def _frozen(settings: TrainConfig, network: nn.Module) -> list[str]:
+    """The parts that stay as they are, after they were told to."""
+    if settings.freeze == "none":
+        return []
+    if settings.weights == "none":
+        _log.warning("freeze=backbone with weights=none: the head learns from features that are random and stay so")
+    return freeze_backbone(network)
 
 
 def build_trainer(
@@ -106,6 +139,8 @@ def build_trainer(
     if settings.sweep.prune == "median":
         own = layout.directory
         callbacks.append(MedianPruning(own.parent, own.name, settings.sweep.prune_startup, settings.sweep.prune_warmup))
+    if settings.saliency.every is not None:
+        callbacks.append(SaliencyWatch(settings.saliency))
     bar = progress_callback(_progress(settings))
     callbacks += [bar] if bar is not None else []
     loggers: list[Logger] = [logger] if logger is not None else []

@@ -1,11 +1,10 @@
-"""What happens around the epochs: the history, the kept checkpoints, and what is shown."""
+"""What happens around the epochs: the history, early stopping, and what is shown."""
 
 from __future__ import annotations
 
 import math
 import time
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, RichProgressBar
@@ -13,13 +12,13 @@ from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, RichProgressB
 from covidnet.console import say
 from covidnet.errors import RunError
 from covidnet.models.module import XrayClassifier
-from covidnet.training.history import Row, is_better, read_history, write_history
-
-# Both are Checkpoints to Lightning because it calls those last, when the module has closed its epoch.
+from covidnet.training.history import Row, read_history, write_history
 
 
 class History(Checkpoint):
     """Writes one row per epoch to history.csv and to the logger, and prints it as a line.
+
+    A Checkpoint to Lightning because it calls those last, when the module has closed its epoch.
 
     Args:
         path: Of history.csv; rows of epochs that a resumed run repeats are replaced.
@@ -83,44 +82,6 @@ def _named_for_logger(row: Row, validation: str) -> dict[str, float]:
     }
     names |= {"val_loss": f"loss/{validation}", "val_acc": f"accuracy/{validation}"}
     return {names[key]: value for key, value in row.items() if key in names}
-
-
-class BestAndLast(Checkpoint):
-    """Keeps best.ckpt, chosen by `is_better`, and last.ckpt, from which a stopped run resumes.
-
-    Both are written under a temporary name and renamed, best before last: whatever is interrupted, last.ckpt is whole
-    and the best that it remembers is on the disk.
-    """
-
-    def __init__(self, directory: Path, save_every: int) -> None:
-        self.directory = directory
-        self.save_every = save_every
-        self.best: Row | None = None
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Save what this epoch changes."""
-        assert isinstance(pl_module, XrayClassifier)
-        epoch = trainer.current_epoch + 1
-        row = {"epoch": float(epoch), **pl_module.epoch_values}
-        if is_better(row, self.best):
-            self.best = row
-            self._save(trainer, "best.ckpt", weights_only=True)
-        if epoch % self.save_every == 0 or epoch == trainer.max_epochs or trainer.should_stop:
-            self._save(trainer, "last.ckpt", weights_only=False)
-
-    def _save(self, trainer: lightning.Trainer, name: str, weights_only: bool) -> None:
-        temporary = self.directory / f".{name}"
-        trainer.save_checkpoint(temporary, weights_only=weights_only)
-        if trainer.is_global_zero:
-            temporary.replace(self.directory / name)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The best epoch so far."""
-        return {"best": self.best}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Remember the best epoch of the run that is resumed."""
-        self.best = state_dict["best"]
 
 
 class Patience(EarlyStopping):

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from covidnet.config.schema import TrainConfig
 from covidnet.console import console, say
 from covidnet.data.protocols import sources_of, split_records
+from covidnet.evaluation.fold_choices import FoldChoices
 from covidnet.evaluation.folds import Fold, pool_folds, summarize_folds
 from covidnet.files import write_json, write_text
 from covidnet.predictions import read_predictions
@@ -115,6 +116,8 @@ def _pool(settings: TrainConfig, layout: RunLayout, images: Images, runs: Sequen
         Protocol.of(settings.protocol, "val"),
         [],
         extra,
+        settings.aggregate,
+        choice=FoldChoices(settings.evaluation, folds),
     )
     for line in summarize(layout.metrics):
         say(line)

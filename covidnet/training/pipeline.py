@@ -24,7 +24,6 @@ from covidnet.data.protocols import split_records
 from covidnet.data.sources import table_of
 from covidnet.data.split import Split, SplitRow, whole, write_split
 from covidnet.errors import ConfigError, RunError
-from covidnet.evaluation.metrics import known_class
 from covidnet.files import write_json
 from covidnet.models.module import XrayClassifier
 from covidnet.models.predict import load_network, predict
@@ -44,8 +43,10 @@ from covidnet.training.build import (
 from covidnet.training.callbacks import History
 from covidnet.training.external import predict_external
 from covidnet.training.history import Row, best_row, read_history
+from covidnet.training.needs import check_needs
 from covidnet.training.pruning import MedianPruning
 from covidnet.training.reference import save_training_look
+from covidnet.training.saliency import check_layer, describe_saliency, explain_training
 from covidnet.training.study import save_batch, save_study
 
 
@@ -65,8 +66,9 @@ def open_images(settings: TrainConfig) -> Images:
         ConfigError: A key does not fit the images.
     """
     dataset = open_dataset(settings.data)
-    known_class(settings.data.positive_class, dataset.classes)
-    return Images(dataset, open_external(settings.data, dataset.classes))
+    images = Images(dataset, open_external(settings.data, dataset.classes))
+    check_needs(settings, images.dataset, images.external)
+    return images
 
 
 def train_split(
@@ -86,7 +88,8 @@ def train_split(
     history = History(layout.history, protocol.validation, shows_lines(settings))
     trainer = build_trainer(settings, layout, history, logger)
     data = build_datamodule(settings, dataset, split)
-    module = build_module(settings, dataset)
+    module = build_module(settings, dataset, split)
+    check_layer(settings.saliency, module.net, settings.data.image_size)
     if trainer.is_global_zero:
         _describe_start(settings, layout, images, split, trainer)
         _record_start(settings, layout, images, split, trainer, data, logger)
@@ -151,7 +154,16 @@ def _describe_start(
             say(f"  {line}")
     say(dataset.pixel_report)
     device = trainer.strategy.root_device.type
-    say(f"model: {settings.backbone}, weights {settings.weights}, on {device}; run directory {layout.directory}")
+    say(
+        f"model: {_describe_model(settings)}, weights {settings.weights}, on {device}; run directory {layout.directory}"
+    )
+
+
+def _describe_model(settings: TrainConfig) -> str:
+    """Such as "vgg16 with frozen backbone and head pooled_mlp"."""
+    parts = ["frozen backbone"] if settings.freeze == "backbone" else []
+    parts += [f"head {settings.head.name}"] if settings.head.name != "default" else []
+    return settings.backbone + (f" with {' and '.join(parts)}" if parts else "")
 
 
 def _who_and_where(dataset: XrayDataset) -> list[str]:
@@ -185,6 +197,8 @@ def left_out(dataset: XrayDataset) -> list[str]:
         lines.append(f"left out, unreadable: {len(dataset.unreadable)} (listed in dataset.md)")
     if scan.outside_classes:
         lines.append(f"left out, in no class folder: {len(scan.outside_classes)} images directly in {scan.root}")
+    if scan.masks:
+        lines.append(f"masks of lungs, not counted as images: {len(scan.masks)} files")
     if scan.other_files or scan.hidden:
         lines.append(f"ignored: {scan.other_files} files that are no images, {scan.hidden} hidden ones")
     if scan.excluded:
@@ -268,13 +282,19 @@ def _finish(
         "total_seconds": time.perf_counter() - started,
         **({"pruned": pruned} if pruned else {}),
     }
+    positive, rule = settings.data.positive_class, settings.aggregate
+    options = settings.evaluation
     figures = save_results(
-        layout.directory, predictions, "test", dataset, settings.data.positive_class, protocol, rows, seconds
+        layout.directory, predictions, "test", dataset, positive, protocol, rows, seconds, rule, options
     )
     save_training_look(layout, dataset, data, network)
+    tested = predictions.of_split("test")
+    figures += explain_training(settings, layout.directory, dataset, data, network, tested)
     if logger is not None:
         boards.add_results(logger, settings, overrides, layout.metrics, figures)
     for line in summarize(layout.metrics):
         say(line)
     say(f"results: {Path(layout.directory)}")
+    for line in describe_saliency(layout.directory):
+        say(line)
     audit_training(settings, layout, dataset, data, network, predictions)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig, OmegaConf
 
 from covidnet.config.check import check
-from covidnet.config.schema import TrainConfig
+from covidnet.config.schema import InverseTimeConfig, SchedulerConfig, TrainConfig
 from covidnet.errors import ConfigError, RunError
 from covidnet.runs.layout import RunLayout, open_run
 from covidnet.training.history import read_history
@@ -16,6 +16,8 @@ CHANGEABLE = (
     "data.root", "data.cache", "data.cache_dir", "data.num_workers",
     "trainer.max_epochs", "trainer.max_time", "trainer.accelerator", "trainer.devices", "trainer.profiler",
     "callbacks.progress", "callbacks.save_every", "compute.num_threads", "compute.huge_pages",
+    "evaluation.at_sensitivity", "evaluation.at_specificity", "evaluation.calibrate", "evaluation.bins",
+    "evaluation.bootstrap", "evaluation.prevalence",
 )  # fmt: skip
 """Keys that may differ when a run goes on; all others define what it is."""
 
@@ -39,7 +41,7 @@ def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig
     assert isinstance(merged, DictConfig)
     settings = check(merged, TrainConfig)
     planned = check(stored, TrainConfig).trainer.max_epochs
-    if settings.trainer.max_epochs != planned and settings.scheduler.name in {"cosine", "one_cycle"}:
+    if settings.trainer.max_epochs != planned and _goes_by_epochs(settings.scheduler):
         raise ConfigError(
             f"trainer.max_epochs: found {settings.trainer.max_epochs}; scheduler={settings.scheduler.name} was planned "
             f"over {planned} epochs and cannot be stretched. Start a new run, or resume without it."
@@ -57,6 +59,13 @@ def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig
             f"or train it longer: resume={directory} trainer.max_epochs={done + 10}"
         )
     return settings
+
+
+def _goes_by_epochs(scheduler: SchedulerConfig) -> bool:
+    """Whether the rate of a step depends on how many epochs there will be."""
+    return scheduler.name in {"cosine", "one_cycle"} or (
+        isinstance(scheduler, InverseTimeConfig) and scheduler.decay is None
+    )
 
 
 def refuse_used_directory(layout: RunLayout) -> None:

@@ -18,7 +18,14 @@ def shared(small, tmp_path_factory):
     # normalisation move fast enough for two epochs to tell the processes apart.
     outcome = as_typed(
         "train",
-        *small(folder / "out", *DDP, "data.test_size=0.35", "logger=none", "backbone=shufflenet_v2_x0_5"),
+        *small(
+            folder / "out",
+            *DDP,
+            "data.test_size=0.35",
+            "saliency=default",
+            "saliency.every=1",
+            "backbone=shufflenet_v2_x0_5",
+        ),
         cwd=folder,
     )
     assert outcome.status == 0, outcome.err
@@ -29,6 +36,8 @@ def test_one_process_speaks(shared):
     outcome, run = shared
     assert len(re.findall(r"^epoch \d/2", outcome.out, re.MULTILINE)) == 2
     assert outcome.out.count("test accuracy") == outcome.out.count("results:") == 1
+    assert outcome.out.count("saliency, Grad-CAM of") == 1 and (run.directory / "test_saliency.png").is_file()
+    assert "no saliency" not in outcome.out
     assert "Traceback" not in outcome.err
     assert len(run.rows) == 2
 
@@ -53,3 +62,15 @@ def test_it_goes_on_in_one_process_or_two(shared, command):
     outcome = command("train", f"resume={run.directory}", "trainer.max_epochs=3", "trainer.devices=1")
     assert outcome.status == 0, outcome.err
     assert len(run.rows) == 3
+
+
+def test_two_processes_share_balanced_draws_and_a_frozen_backbone(small, tmp_path, command):
+    asked = ["data.sampling=balanced", "freeze=backbone", "head=pooled_mlp", "head.pool=1", "data.test_size=0.35"]
+    outcome = as_typed("train", *small(tmp_path / "out", *DDP, *asked, "logger=none"), cwd=tmp_path)
+    assert outcome.status == 0, outcome.err
+    run = only_run(tmp_path / "out")
+    assert len(run.rows) == 2 and outcome.out.count("results:") == 1
+    best = best_row(read_history(run.directory / "history.csv"))
+    assert best["val_loss"] == pytest.approx(run.metrics["log_loss"], rel=1e-6)
+    scored = command("evaluate", f"run={run.directory}")
+    assert scored.status == 0 and "probabilities equal to the last bit" in scored.out

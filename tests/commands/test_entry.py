@@ -54,9 +54,9 @@ def test_a_defect_keeps_its_traceback():
 def test_hydras_error_is_a_line(capsys, monkeypatch):
     from hydra.errors import ConfigCompositionException
 
-    monkeypatch.setattr(sys, "argv", ["train.py", "foo=1", "data.root=/x"])
-    assert run(raising(ConfigCompositionException("Could not override 'foo'."))) == 2
-    assert capsys.readouterr().err.startswith("error: foo: no such key. Allowed at the top:")
+    monkeypatch.setattr(sys, "argv", ["train.py", "qqq=1", "data.root=/x"])
+    assert run(raising(ConfigCompositionException("Could not override 'qqq'."))) == 2
+    assert capsys.readouterr().err.startswith("error: qqq: no such key. Allowed at the top:")
 
 
 def test_who_asks_for_tracebacks_gets_them(monkeypatch):

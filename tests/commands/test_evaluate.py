@@ -71,6 +71,7 @@ def test_it_leaves_the_runs_own_files_alone(run, evaluate):
     assert {path: content for path, content in after.items() if "evaluation" not in path.parts} == before
     assert {path.name for path in results(run).directory.iterdir()} == {
         "predictions.csv", "metrics.json", "classification_report.txt", "confusion_matrix.png", "test_images.png",
+        "calibration.json", "calibration.png", "roc.png",
     }  # fmt: skip
 
 

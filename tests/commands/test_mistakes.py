@@ -24,7 +24,7 @@ def refused(outcome, output_dir, *starts, status=2):
         ("data.test_size=1.5", "data.test_size: found 1.5; expected a number above 0 and below 1."),
         ("backbone=resnet19", "backbone=resnet19: no such model. Did you mean resnet18?"),
         ("optimizer=adamm", "optimizer=adamm: no such choice. Did you mean adam? Allowed: adam, adamw, sgd"),
-        ("+foo=1", "foo: no such key. Allowed at the top: data,"),
+        ("+qqq=1", "qqq: no such key. Allowed at the top: data,"),
         ("optimizer.momentum=0.9", "optimizer.momentum: no such key. Allowed under optimizer: name, lr,"),
         ("data.root=/nowhere", "data.root=/nowhere: no such folder. Give the folder that holds"),
         (f"data.root={__file__}", f"data.root={__file__}: a file, not a folder."),

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -188,9 +189,23 @@ def test_a_finished_sweep_grows(swept, small, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_sweep_from_before_some_keys_were_there_goes_on(swept, small, tmp_path, command):
+    sweep = shutil.copytree(swept[1], tmp_path / "old_sweep")
+    for run in parts(sweep):
+        stored = OmegaConf.load(run / ".hydra" / "config.yaml")
+        for key in ("loss", "head", "freeze", "aggregate"):
+            del stored[key]
+        del stored.data["sampling"]
+        OmegaConf.save(stored, run / ".hydra" / "config.yaml")
+    outcome = command("train", "-m", *small(tmp_path / "out", *OVER, f"sweep.resume={sweep}"))
+    assert outcome.status == 0, outcome.err
+    assert "of them are finished and kept" in outcome.out
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
+        ([*OVER, "loss.spectral_decoupling=0.1"], "another experiment .loss.spectral_decoupling: 0.0 then, 0.1 now"),
         ([*OVER, "optimizer.lr=0.01"], "another experiment .optimizer.lr: 0.001 then, 0.01 now"),
         (["random_state=1,2"], "varies random_state, augment.scale, this command random_state"),
         ([*OVER, "sweep.resume=/nowhere"], "no sweep"),
@@ -207,8 +222,6 @@ def test_a_directory_of_another_sweep_is_refused(swept, small, tmp_path, command
 
 
 def test_changed_images_are_refused_before_any_training(small, images, tmp_path, command):
-    import shutil
-
     root = tmp_path / "images"
     shutil.copytree(images, root)
     assert command("train", "-m", *small(tmp_path / "out", "random_state=1", root=root)).status == 0

@@ -41,9 +41,12 @@ def test_the_run_directory_holds_what_it_promises(typed):
         "checkpoints/last.ckpt", "split.csv", "history.csv", "predictions.csv", "metrics.json",
         "classification_report.txt", "dataset.png", "dataset.md", "dataset.json", "batch.png", "curves.png",
         "confusion_matrix.png", "test_images.png", "environment.json", "train.log", "tensorboard/hparams.yaml",
-        "audit.json", "audit.md", "audit_shortcuts.png", "audit_views.png", "audit_after_training.png",
+        "calibration.json", "calibration.png", "roc.png", "audit.json", "audit.md",
+        "audit_shortcuts.png", "audit_views.png", "audit_after_training.png",
+        "test_saliency.png", "saliency.csv", "saliency.json", "saliency/maps.npz",
+        *(f"saliency/{number:04d}_gradcam.png" for number in range(1, 5)),
     }  # fmt: skip
-    for name in ("dataset", "batch", "curves", "confusion_matrix", "test_images"):
+    for name in ("dataset", "batch", "curves", "confusion_matrix", "test_images", "calibration", "roc"):
         with Image.open(run.directory / f"{name}.png") as image:
             image.verify()
 
@@ -75,7 +78,8 @@ def test_a_line_per_epoch_and_the_number_with_its_interval_at_the_end(typed):
     assert f"  epoch {run.metrics['epoch_kept']} of {EPOCHS} kept; training " in "\n".join(end)
     notice = end.index("For research only; never a diagnosis.")
     assert end[notice + 1].startswith("results: ") and end[notice + 1].endswith(run.directory.name)
-    assert end[notice + 2].startswith("╭─ audit: what the number is worth") and end[-1].endswith("─╯")
+    assert end[notice + 2].startswith("saliency, Grad-CAM of ")
+    assert end[notice + 3].startswith("╭─ audit: what the number is worth") and end[-1].endswith("─╯")
     assert outcome.err == ""
 
 
@@ -168,7 +172,9 @@ def test_tensorboard_has_the_scalars_of_the_history(typed, board):
 
 
 def test_tensorboard_has_the_figures_and_the_study(typed, board):
-    assert set(board.Tags()["images"]) == {"dataset", "batch", "confusion_matrix", "test_images", "curves"}
+    assert set(board.Tags()["images"]) == {
+        "dataset", "batch", "confusion_matrix", "test_images", "curves", "calibration", "roc", "test_saliency",
+    }  # fmt: skip
     for tag in board.Tags()["images"]:
         (event,) = board.Images(tag)
         with Image.open(typed[1].directory / f"{tag}.png") as image:

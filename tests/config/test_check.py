@@ -2,7 +2,7 @@
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from covidnet.config.check import check, unknown_key
 from covidnet.config.compose import CONFIG_DIR
@@ -51,7 +51,11 @@ def faults(*overrides, schema=TrainConfig, name="train"):
             "augment.interpolation=bilinaer",
             "augment.interpolation: found 'bilinaer'; expected bilinear or nearest. Did you mean bilinear?",
         ),
-        ("protocol=hold-out", "protocol: found 'hold-out'; expected article or holdout. Did you mean holdout?"),
+        (
+            "protocol=hold-out",
+            "protocol: found 'hold-out'; expected article, holdout, patient, kfold, source or given. "
+            "Did you mean holdout?",
+        ),
         ("scheduler.name=cosin", "scheduler.name: found 'cosin'; choose with scheduler=CHOICE (see conf/scheduler)"),
         (f"{EARLY}=0", f"{EARLY}: found 0; expected a whole number at least 1 or null."),
         ("seed=${nothing}", "seed: Interpolation key 'nothing' not found"),
@@ -65,8 +69,8 @@ def test_one_line_names_the_key_what_was_found_and_what_is_allowed(override, lin
 def test_an_unknown_key_names_the_nearest_and_all():
     (line,) = faults("+augment.scal=[1,1]")
     assert line.startswith("augment.scal: no such key. Did you mean augment.scale? Allowed under augment: rotation, ")
-    (line,) = faults("+foo=1")
-    assert line.startswith("foo: no such key. Allowed at the top: data, augment,")
+    (line,) = faults("+qqq=1")
+    assert line.startswith("qqq: no such key. Allowed at the top: data, augment,")
     assert "Did you mean" not in line
     (line,) = faults("+callbacks.early_stopping.patiense=3")
     assert line.startswith(
@@ -105,6 +109,24 @@ def test_sections_that_contradict_themselves_are_refused():
     assert line == "optimizer: nesterov=true needs momentum above 0"
     (line,) = faults("trainer=ddp", "trainer.accelerator=cpu")
     assert line.startswith("trainer: sync_batchnorm=true works on GPUs only")
+
+
+def test_one_operating_point_is_asked_for():
+    (line,) = faults("evaluation.at_sensitivity=0.9", "evaluation.at_specificity=0.9")
+    assert line == "evaluation: at_sensitivity and at_specificity: expected one of them, the other null"
+    (line,) = faults("run=x", "at_sensitivity=0.9", "at_specificity=0.9", schema=EvaluateConfig, name="evaluate")
+    assert line == "at_sensitivity and at_specificity: expected one of them, the other null"
+    (line,) = faults("evaluation.at_sensitivity=1.5")
+    assert line == ("evaluation.at_sensitivity: found 1.5; expected a number above 0 and at most 1 or null.")
+
+
+def test_a_configuration_from_before_the_evaluation_had_keys_still_loads():
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        config = compose("train", ["data.root=/somewhere"])
+    with open_dict(config):
+        del config.evaluation
+    settings = check(config, TrainConfig)
+    assert settings.evaluation.at_sensitivity is None and settings.evaluation.calibrate == "none"
 
 
 def test_a_long_value_is_cut():

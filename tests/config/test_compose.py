@@ -34,7 +34,8 @@ def test_each_file_is_yaml_that_begins_with_a_comment_on_itself(file):
 @pytest.mark.parametrize("file", CHOICES)
 def test_each_choice_composes_and_is_valid(file):
     group, _, choice = file.rpartition("/")
-    settings = compose_train([f"{group}={choice}", SOME_ROOT])
+    table = ["data.table=/x.csv"] if file == "data/csv" else []
+    settings = compose_train([f"{group}={choice}", SOME_ROOT, *table])
     if group in {"optimizer", "scheduler", "logger"}:
         assert getattr(settings, group).name == choice
 
@@ -104,7 +105,15 @@ def test_compose_train_checks_too():
 def test_every_key_is_documented_where_it_is_defined():
     """A comment beside each key of a group's fullest file, or above all of them."""
     undocumented = []
-    for file in ("data/base", "augment/none", "optimizer/adam", "scheduler/plateau", "callbacks/default", "evaluate"):
+    for file in (
+        "data/base",
+        "augment/none",
+        "optimizer/adam",
+        "scheduler/plateau",
+        "callbacks/default",
+        "evaluate",
+        "saliency/default",
+    ):
         for line in (CONFIG_DIR / f"{file}.yaml").read_text().splitlines():
             key = line.split(":")[0].strip()
             if ":" in line and not line.startswith(("#", " ", "-", "defaults", "hydra")) and "#" not in line:

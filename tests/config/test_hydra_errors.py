@@ -30,8 +30,8 @@ def explained(*arguments, name="train"):
     [
         ("augment.scal=[1,1]", "augment.scal: no such key. Did you mean augment.scale? Allowed under augment:"),
         ("traner.max_epochs=3", "traner: no such key. Did you mean trainer? Allowed at the top: data,"),
-        ("foo=1", "foo: no such key. Allowed at the top: data,"),
-        ("~foo", "foo: no such key. Allowed at the top: data,"),
+        ("qqq=1", "qqq: no such key. Allowed at the top: data,"),
+        ("~qqq", "qqq: no such key. Allowed at the top: data,"),
         ("optimizer.momentum=0.9", "optimizer.momentum: no such key. Allowed under optimizer: name, lr,"),
         ("optimizer=adamm", "optimizer=adamm: no such choice. Did you mean adam? Allowed: adam, adamw, sgd"),
         ("augment=null", "augment=null: expected one of article, none, strong"),
@@ -101,7 +101,7 @@ def test_a_resumed_run_needs_no_data_root():
 
 def test_evaluates_keys():
     (line,) = explained("runn=outputs/x", "run=x", name="evaluate")
-    assert line.startswith("runn: no such key. Did you mean run? Allowed at the top: run, split, checkpoint,")
+    assert line.startswith("runn: no such key. Did you mean run? Allowed at the top: saliency, run, split,")
 
 
 def test_an_error_that_is_none_of_hydras_is_left_alone():

@@ -322,3 +322,28 @@ def test_zero_is_a_seed_like_any_other():
 
 def test_no_two_images_share_their_noise():
     assert len(set(epoch_noise_seeds(0, 0, 10_000).tolist())) == 10_000
+
+
+@pytest.mark.parametrize("angle", [-15.0, 7.5])
+def test_filling_from_the_edge_is_keras_fill_mode_nearest(angle):
+    """Keras's apply_affine_transform is scipy's, with order 1 and mode "nearest"."""
+    from scipy.ndimage import affine_transform
+
+    rng = np.random.default_rng(5)
+    images = torch.from_numpy(rng.random((1, 1, 24, 24), dtype=np.float32))
+    none = torch.zeros(1)
+    ours = affine(images, torch.tensor([angle]), none + 1, torch.zeros(1, 2), none > 0, fill="edge")[0, 0]
+    theta = np.deg2rad(angle)  # of rows and columns, from places in the result to places in the image
+    matrix = np.array([[np.cos(theta), -np.sin(theta)], [np.sin(theta), np.cos(theta)]])
+    offset = 11.5 - matrix @ [11.5, 11.5]
+    theirs = affine_transform(images[0, 0].numpy(), matrix, offset, order=1, mode="nearest")
+    np.testing.assert_allclose(ours, theirs, atol=2e-5)
+    assert (ours[:2, :2] > 0).all()
+
+
+def test_a_fill_from_the_edge_reaches_the_batch():
+    images = torch.ones(2, 1, 16, 16)
+    draws = torch.from_numpy(epoch_draws(0, 0, 2))
+    seeds = epoch_noise_seeds(0, 0, 2).tolist()
+    torch.testing.assert_close(Augmentation(rotation=40, fill="edge")(images, draws, seeds), images)
+    assert Augmentation(rotation=40)(images, draws, seeds).min() == 0

@@ -131,7 +131,8 @@ def test_streaming_workers_give_what_the_cache_gives(files, pixels):
         assert len(pairs) == 4
         for first, second in pairs:
             assert all(torch.equal(one, other) for one, other in zip(first[:3], second[:3], strict=True))
-            assert first[3:] == second[3:] == (None, None)  # the source gives no weights and positions
+            # The source gives no weights and positions, and no image comes twice.
+            assert first[3:] == second[3:] == (None, None, None)
             assert first.images.dtype == second.images.dtype == torch.uint8
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_files import dicom
 
 from covidnet.data import cache as cache_module
 from covidnet.data.cache import cache_pixels
 from covidnet.data.pixels import DecodeSettings
-from covidnet.errors import DataError
+from covidnet.errors import DataError, MissingExtraError
 
 SETTINGS = DecodeSettings(image_size=12, max_pixels=10_000)
 
@@ -100,6 +101,37 @@ def test_another_decoder_makes_a_new_cache(files, cache, monkeypatch, what):
     cache_pixels(files, SETTINGS, cache)
     monkeypatch.setattr(*what, "another")
     assert "built" in cache_pixels(files, SETTINGS, cache).report
+
+
+def test_another_dicom_decoder_makes_a_new_cache(files, cache, monkeypatch):
+    cache_pixels(files, SETTINGS, cache)
+    monkeypatch.setattr(cache_module, "decoder_versions", lambda: ["pydicom 99"])
+    assert "built" in cache_pixels(files, SETTINGS, cache).report
+
+
+def test_dicom_images_and_their_patients_come_back_from_the_cache(cache, tmp_path):
+    values = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    files = [tmp_path / name for name in ("IM1", "several.dcm")]
+    files[0].write_bytes(dicom(values, BurnedInAnnotation="YES"))
+    files[1].write_bytes(dicom(np.concatenate([values] * 2), Rows=16, NumberOfFrames=2))
+    settings = DecodeSettings(image_size=16, max_pixels=10_000)
+    first, second = (cache_pixels(files, settings, cache) for _ in range(2))
+    assert "re-used" in second.report and first.infos == second.infos
+    assert np.array_equal(second.source.fetch([0])[0, 0], values)
+    assert second.infos[0].burned_in and len(second.infos[0].patient) == 16
+    assert second.reasons == (None, "multi-frame DICOM with 2 frames; expected one image per file")
+    (index,) = cache.rglob("index.json")
+    assert "Doe" not in index.read_text() and "P-1" not in index.read_text()
+
+
+def test_missing_packages_leave_no_cache_of_errors(cache, tmp_path, monkeypatch):
+    (tmp_path / "IM1").write_bytes(dicom(np.zeros((4, 4), dtype=np.uint8)))
+    with monkeypatch.context() as patch:
+        patch.setattr("covidnet.data.dicom_header.util.find_spec", lambda name: None)
+        with pytest.raises(MissingExtraError, match=r"covidnet\[dicom\]"):
+            cache_pixels([tmp_path / "IM1"], SETTINGS, cache)
+    assert entries(cache) == [] and left_over(cache) == []
+    assert cache_pixels([tmp_path / "IM1"], SETTINGS, cache).reasons == (None,)
 
 
 def test_the_same_content_is_stored_once(files, cache, tmp_path):

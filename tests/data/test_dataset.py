@@ -2,12 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from dicom_files import dicom
 
 from covidnet.config.schema import FaultsConfig, FolderData, PhantomData
 from covidnet.data.dataset import content_hash, open_dataset
 from covidnet.data.records import Record
 from covidnet.data.split import SplitRow, stratified_split
-from covidnet.errors import DataError
+from covidnet.errors import DataError, MissingExtraError
 
 SHARED = {
     "image_size": 16,
@@ -201,3 +202,26 @@ def test_the_hash_cannot_be_fooled_by_odd_names():
         [replace(row, path=f"a/b.pnga{'0' * 64}\nc/d.png")],
     ]
     assert len({content_hash(rows) for rows in odd}) == len(odd)
+
+
+@WAYS
+def test_the_patient_in_a_dicom_header_groups_images_that_no_table_names(config, cache, tmp_path):
+    values = np.zeros((16, 16), dtype=np.uint8)
+    for name, patient in (("covid/a.dcm", "7"), ("covid/b", "7"), ("normal/c.dcm", "8"), ("normal/d.dcm", "anonymous")):
+        (tmp_path / "images" / name).write_bytes(dicom(values + len(name), PatientID=patient))
+    records = {record.path: record for record in open_dataset(config(cache=cache)).records}
+    assert records["covid/a.dcm"].patient == records["covid/b"].patient != records["normal/c.dcm"].patient
+    assert len(records["covid/a.dcm"].patient) == 16 and records["normal/d.dcm"].patient == ""
+    named = {record.path: record for record in open_dataset(config(cache=cache, patients=r"/(.)")).records}
+    assert named["covid/a.dcm"].patient == "a"
+
+
+def test_missing_packages_are_told_before_anything_is_read(config, tmp_path, monkeypatch):
+    (tmp_path / "images" / "covid" / "x.DCM").write_bytes(b"never read")
+    monkeypatch.setattr("covidnet.data.dicom_header.util.find_spec", lambda name: None)
+    for cache in (True, False):
+        with pytest.raises(
+            MissingExtraError, match=r"covid/x\.DCM needs an optional package: pip install 'covidnet\[dicom"
+        ):
+            open_dataset(config(cache=cache, on_bad_image="skip"))
+    assert not (tmp_path / "cache").exists()

@@ -103,7 +103,7 @@ def test_other_depths():
         return decode(encoded(Image.fromarray(np.asarray(values, dtype=dtype)), "TIFF"), size=(1, 4))[0, 0].tolist()
 
     assert stored([[0, 1000, 100_000, 200_000]], np.int32) == [0, 1, 128, 255]  # beyond 16 bits: by the largest
-    assert stored([[-50, 0, 100, 255]], np.int32) == [0, 0, 100, 255]
+    assert stored([[-100, 0, 100, 200]], np.int32) == [0, 85, 170, 255]  # no brightness: from the lowest to the highest
     assert stored([[0.0, 0.25, 0.5, 1.0]], np.float32) == [0, 64, 128, 255]  # fractions of 1
     assert stored([[0.0, 1.0, 99.6, 255.0]], np.float32) == [0, 1, 100, 255]
     assert stored([[np.nan, np.inf, 65535.0, -np.inf]], np.float32) == [0, 0, 255, 0]

@@ -70,12 +70,24 @@ def test_the_order_is_the_same_whatever_the_file_system_says(tmp_path, monkeypat
 def test_suffixes_count_in_any_case_and_nothing_else_does(tmp_path):
     wanted = [f"a/{number}{suffix}" for number, suffix in enumerate(sorted(IMAGE_SUFFIXES))]
     wanted += ["a/upper.PNG", "a/mixed.JpEg", "a/two.dots.Tif"]
-    touch(tmp_path, *wanted, "a/notes.txt", "a/png", "a/x.png.gz", "b/metadata.csv", "c/image.dcm")
+    touch(tmp_path, *wanted, "a/notes.txt", "a/png", "a/x.png.gz", "b/metadata.csv", "c/image.nii")
     scan = scan_folder(tmp_path)
     assert paths(scan) == sorted(wanted)
     assert scan.other_files == 5
     assert scan.classes == ["a"]
     assert {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"} <= IMAGE_SUFFIXES
+
+
+def test_dicom_files_without_a_suffix_are_found_by_their_content(tmp_path):
+    mark = b"\0" * 128 + b"DICM"
+    names = {"a/IM000001": mark, "a/1.2.840.113619.2.5": mark, "a/scan.IMA": b"", "b/x.dicom": b""}
+    others = {"a/notes": b"text", "a/empty": b"", "a/DICOMDIR": mark, "a/image.bak": mark, "b/7.5": b"\0" * 200}
+    for name, content in {**names, **others}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    scan = scan_folder(tmp_path)
+    assert paths(scan) == sorted(names)
+    assert scan.other_files == len(others)
 
 
 def test_hidden_files_and_folders_are_counted_and_not_read(tmp_path):
@@ -232,7 +244,7 @@ def test_a_root_without_class_folders_says_what_lies_there(tmp_path):
 
 
 def test_a_root_without_images_says_what_lies_there(tmp_path):
-    touch(tmp_path, "covid/1.dcm", "normal/2.dcm", "normal/3.dcm")
+    touch(tmp_path, "covid/1.nii", "normal/2.nii", "normal/3.nii")
     with pytest.raises(DataError, match="3 files there are not images"):
         scan_folder(tmp_path)
 

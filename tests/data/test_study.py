@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -89,3 +90,13 @@ def test_long_lists_are_cut_in_the_table_only():
 def test_no_images_at_all():
     text = study_table(study_dataset([], ["a", "b"]))
     assert "0 images" in text
+
+
+def test_burnt_in_text_is_pointed_out(study):
+    assert study.burned_in == () and "Burnt-in" not in study_table(study)
+    record, info = pair("covid", "a|`b.dcm", 10, 10, "MONOCHROME2", "DICOM")
+    found = study_dataset([(record, replace(info, burned_in=True)), (record, info)], ["covid"])
+    assert found.burned_in == ("covid/a|`b.dcm",)
+    table = study_table(found)
+    assert "## Burnt-in text: 1 image\n" in table and "- `covid/a¦'b.dcm`\n" in table
+    assert json.loads(json.dumps(found.to_json()))["burned_in"] == ["covid/a|`b.dcm"]

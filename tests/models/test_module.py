@@ -8,7 +8,10 @@ from pytorch_lightning.callbacks import Callback
 from toy import toy_data, toy_module, toy_trainer
 
 from covidnet.compute import quiet_libraries
-from covidnet.training.callbacks import BestAndLast, History
+from covidnet.data.attributes import Attributes
+from covidnet.models.loss import TrainingLoss
+from covidnet.training.callbacks import History
+from covidnet.training.checkpoints import BestAndLast
 from covidnet.training.history import read_history
 
 
@@ -200,3 +203,34 @@ def test_checkpoints_hold_plain_types_only(tmp_path):
         assert content["covidnet"] == {"format": 1, "backbone": "toy", "classes": ["a", "b"]}
     assert "optimizer_states" not in torch.load(tmp_path / "best.ckpt", weights_only=True)
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["covidnet_schedule"]["total_steps"] == 10
+
+
+def linear():
+    torch.manual_seed(4)
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 36, 2))
+
+
+def weighted(tmp_path, loss, weights):
+    """One epoch at a rate of nearly nothing: the history's row, and logits and labels of both parts."""
+    network, data = linear(), toy_data()
+    data.attributes = Attributes(weights=weights)
+    module = toy_module("optimizer=sgd", "optimizer.lr=1e-12", network=network)
+    module.loss = loss
+    history = History(tmp_path / "history.csv", "test", print_lines=False)
+    toy_trainer(tmp_path, history, epochs=1).fit(module, data)
+    batches = [
+        data.prepare(data.part(part).__getitems__(range(n)), epoch=None) for part, n in (("train", 10), ("val", 7))
+    ]
+    with torch.no_grad():
+        return history.rows[0], [(network(batch.images), batch.labels) for batch in batches]
+
+
+def test_the_training_loss_is_the_configured_one_and_the_validation_loss_plain(tmp_path):
+    weights = torch.linspace(0, 2, 17).numpy()
+    loss = TrainingLoss(torch.tensor([3.0, 0.5]), spectral_decoupling=0.7)
+    row, ((logits, labels), (val_logits, val_labels)) = weighted(tmp_path, loss, weights)
+    each = functional.cross_entropy(logits, labels, reduction="none")
+    factors = torch.tensor([3.0, 0.5])[labels] * torch.from_numpy(weights[:10])
+    expected = (factors * each).mean() + 0.35 * logits.square().mean()
+    assert row["train_loss"] == pytest.approx(float(expected), rel=1e-5)
+    assert row["val_loss"] == pytest.approx(float(functional.cross_entropy(val_logits, val_labels)), rel=1e-5)

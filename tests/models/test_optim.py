@@ -152,3 +152,38 @@ def test_one_cycle_goes_step_by_step_up_and_down():
 
 def test_one_cycle_takes_no_step_beyond_its_last():
     rates(["scheduler=one_cycle", "optimizer=sgd"], losses(1), 1)  # torch refuses a step too many
+
+
+def keras_decay(lr, decay, iterations):
+    """Keras until 2.10: ``lr = lr * (1. / (1. + decay * iterations))``, where iterations counts the steps before."""
+    return lr * (1.0 / (1.0 + decay * iterations))
+
+
+def test_inverse_time_is_keras_decay_step_by_step():
+    used = rates(["scheduler=inverse_time", "scheduler.decay=0.01"], losses(1, 1, 1), 5)
+    assert used == [keras_decay(0.001, 0.01, step) for step in range(15)]
+
+
+def test_inverse_time_takes_the_tutorials_decay_when_none_is_given():
+    """Adam(lr=1e-3, decay=1e-3 / 25), five steps an epoch."""
+    used = rates(["experiment=rosebrock"], losses(*[1.0] * 25), 5)
+    assert used == pytest.approx([keras_decay(1e-3, 1e-3 / 25, step) for step in range(125)], rel=1e-15)
+    assert used[0] == 0.001 and used[-1] == pytest.approx(0.001 / (1 + 4e-5 * 124))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_one_kernel_for_all_weights_is_the_same_formula(name):
+    given, _ = OPTIMIZERS[name]
+    results = []
+    for fused in (False, True):
+        weights = parameter()
+        optimizer = build_optimizer(settings(f"optimizer={name}", *given).optimizer, [weights], fused=fused)
+        assert bool(optimizer.param_groups[0]["fused"]) == fused
+        results.append(descend(optimizer, weights))
+    torch.testing.assert_close(*results, rtol=1e-5, atol=1e-6)
+
+
+def test_where_there_is_no_such_kernel_the_plain_one_is_taken():
+    weights = torch.nn.Parameter(torch.zeros(3, device="meta"))
+    optimizer = build_optimizer(settings().optimizer, [weights], fused=True)
+    assert not optimizer.param_groups[0]["fused"]

@@ -56,8 +56,11 @@ def test_the_number_never_travels_alone(tmp_path):
     lines = summarize(tmp_path / "metrics.json")
     assert lines[:2] == ["test accuracy 1.00 [0.69, 1.00], 10 images", f"  {OPTIMISTIC}"]
     assert lines[2] == "  covid: sensitivity 1.00 [0.48, 1.00], specificity 1.00 [0.48, 1.00]"
-    assert lines[3:] == [
-        "  AUROC 1.000", "  epoch 2 of 2 kept; training 1.0 s, in all 3.5 s", "For research only; never a diagnosis.",
+    assert lines[3] == "  AUROC 1.000 [0.478, 1.000] (exact, from 5 disjoint pairs that agree)"
+    assert lines[4].startswith("  calibration error 0.100 (chance alone ")
+    assert lines[5].startswith("    no temperature: all 10 validation images are classified rightly")
+    assert lines[6:] == [
+        "  epoch 2 of 2 kept; training 1.0 s, in all 3.5 s", "For research only; never a diagnosis.",
     ]  # fmt: skip
 
 
@@ -66,6 +69,8 @@ def test_everything_that_the_run_promises_is_in_metrics_json(tmp_path):
     assert set(metrics) == {
         "split", "protocol", "n", "classes", "accuracy", "balanced_accuracy", "auroc", "log_loss", "positive_class",
         "sensitivity", "specificity", "per_class", "macro_average", "weighted_average", "confusion_matrix",
+        "n_patients", "auroc_interval", "average_precision", "average_precision_interval", "brier", "brier_interval",
+        "ece", "ece_equal_mass", "ece_if_calibrated", "predictive_values", "calibration", "operating_point",
         "epoch_kept", "epochs", "training_seconds", "total_seconds", "notice",
     }  # fmt: skip
     assert metrics["confusion_matrix"] == [[2, 0], [1, 1]]
@@ -85,9 +90,11 @@ def test_files(tmp_path):
     _, figures, dataset = save(tmp_path, table(4))
     assert {path.name for path in tmp_path.iterdir()} == {
         "predictions.csv", "metrics.json", "classification_report.txt", "confusion_matrix.png", "test_images.png",
-        "curves.png",
+        "curves.png", "calibration.json", "calibration.png", "roc.png",
     }  # fmt: skip
-    assert {path.name for path in figures} == {"confusion_matrix.png", "test_images.png", "curves.png"}
+    assert {path.name for path in figures} == {
+        "confusion_matrix.png", "test_images.png", "curves.png", "calibration.png", "roc.png",
+    }  # fmt: skip
     for path in figures:
         with Image.open(path) as image:
             assert min(image.size) > 100 and image.convert("L").getextrema()[0] < 100

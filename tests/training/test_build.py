@@ -144,7 +144,9 @@ def test_random_state_is_the_split_alone_and_seed_all_else():
 
     def weights(*overrides):
         made = build_module(
-            toy_settings("backbone=squeezenet1_1", "weights=none", "data.image_size=32", *overrides), FakeDataset()
+            toy_settings("backbone=squeezenet1_1", "weights=none", "data.image_size=32", *overrides),
+            FakeDataset(),
+            Split({"train": np.arange(16), "test": np.arange(16, 20)}),
         )
         return torch.cat([value.flatten() for value in made.state_dict().values()])
 

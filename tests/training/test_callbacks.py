@@ -7,7 +7,8 @@ from toy import toy_data, toy_module, toy_trainer
 
 from covidnet.compute import quiet_libraries
 from covidnet.errors import RunError
-from covidnet.training.callbacks import BestAndLast, History, Patience, progress_callback
+from covidnet.training.callbacks import History, Patience, progress_callback
+from covidnet.training.checkpoints import BestAndLast
 from covidnet.training.history import read_history, write_history
 
 NAN = math.nan
@@ -148,3 +149,32 @@ def test_a_line_per_epoch_like_the_articles(tmp_path, capsys):
 def test_the_bar_is_richs():
     assert isinstance(progress_callback("bar"), RichProgressBar)
     assert progress_callback("lines") is None and progress_callback("none") is None
+
+
+@pytest.mark.parametrize("save_every", [2, 5, 10, "auto"])
+def test_the_best_weights_wait_in_memory_until_they_are_written(tmp_path, save_every):
+    pairs = [(0.5, 0.5), (0.4, 0.5), (0.1, 0.5), (0.3, 0.5), (0.2, 0.5)]
+    made, checkpoints, _ = fitted(tmp_path, pairs, save_every=save_every)
+    assert checkpoints.best["epoch"] == 3
+    assert same(saved(tmp_path, "best.ckpt")[0], made.weights[3])
+    assert same(saved(tmp_path, "last.ckpt")[0], made.weights[5])
+    assert checkpoints._waiting is None
+
+
+def test_saving_takes_its_share_of_the_time_and_no_more(tmp_path, monkeypatch):
+    """An epoch takes two seconds, saving one and a half (the first time, with the best): 30 s pass until the next."""
+    now = [0.0]
+    written = []
+
+    class Clock(Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            now[0] += 2.0
+
+    def write(self, trainer, name, checkpoint):
+        now[0] += 0.5 if "best" in name else 1.0
+        written.append((trainer.current_epoch + 1, name))
+
+    monkeypatch.setattr("covidnet.training.checkpoints.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr(BestAndLast, "_write", write)
+    fitted(tmp_path, [(0.5, 0.5)] * 25, Clock(), save_every="auto")
+    assert [epoch for epoch, name in written if name == "last.ckpt"] == [1, 16, 25]

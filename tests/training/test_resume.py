@@ -1,10 +1,13 @@
 """Which runs may go on, and with which changes."""
 
+from pathlib import Path
+
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from covidnet.config.compose import CONFIG_DIR
+from covidnet.config.schema import LossConfig
 from covidnet.errors import ConfigError, RunError
 from covidnet.runs.layout import RunLayout
 from covidnet.training.history import write_history
@@ -38,6 +41,28 @@ def test_the_runs_own_configuration_counts(stopped):
     settings = go_on(stopped("seed=3", "backbone=resnet34", "optimizer=sgd"))
     assert (settings.seed, settings.backbone, settings.optimizer.name) == (3, "resnet34", "sgd")
     assert settings.trainer.max_epochs == 5
+
+
+def test_a_run_from_before_some_keys_were_there_has_their_defaults(stopped):
+    run = stopped()
+    stored = OmegaConf.load(RunLayout(Path(run)).config)
+    for key in ("loss", "head", "freeze", "aggregate"):
+        del stored[key]
+    del stored.data["sampling"]
+    OmegaConf.save(stored, RunLayout(Path(run)).config)
+    settings = go_on(run)
+    assert (settings.head.name, settings.freeze, settings.aggregate) == ("default", "none", "none")
+    assert settings.loss == LossConfig() and settings.data.sampling == "shuffle"
+
+
+@pytest.mark.parametrize(("decay", "allowed"), [("null", False), ("0.01", True)])
+def test_a_decay_by_the_number_of_epochs_cannot_be_stretched(stopped, decay, allowed):
+    run = stopped("scheduler=inverse_time", f"scheduler.decay={decay}")
+    if allowed:
+        assert go_on(run, "trainer.max_epochs=8").trainer.max_epochs == 8
+    else:
+        with pytest.raises(ConfigError, match="scheduler=inverse_time was planned over 5 epochs"):
+            go_on(run, "trainer.max_epochs=8")
 
 
 def test_what_leaves_the_experiment_the_same_may_change(stopped):

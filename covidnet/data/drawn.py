@@ -1,0 +1,94 @@
+"""Folders of drawn images: made whole or not at all, and known again by their manifest."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from covidnet.errors import DataError
+from covidnet.files import write_json
+
+MANIFEST = "phantoms.json"
+"""Says what was drawn into a folder; where it is, an audit knows that the images are synthetic."""
+
+
+def draw_once(
+    folder: Path, manifest: Mapping[str, Any], files: Callable[[], Sequence[str]], draw: Callable[[Path], None]
+) -> Path:
+    """Let ``draw`` make the folder's files, or leave a folder that already holds them as it is.
+
+    The folder appears whole or not at all. Of several processes that write it at once, one wins and the others use its
+    images.
+
+    Args:
+        folder: To be made.
+        manifest: Everything that decides what is drawn; the folder's content is known by it.
+        files: Gives the images' paths relative to the folder.
+        draw: Given a folder that does not exist yet, makes it with all files but the manifest.
+
+    Raises:
+        DataError: ``folder`` holds anything else, or cannot be written.
+    """
+    if _is_finished(folder, manifest, files):
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}-", dir=folder.parent))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror}). Name a writable folder.") from error
+    try:
+        contents = temporary / "phantoms"  # made there so that its mode follows the umask; mkdtemp's is private
+        draw(contents)
+        write_json(contents / MANIFEST, manifest)
+        _move(contents, folder, manifest, files)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _move(contents: Path, folder: Path, manifest: Mapping[str, Any], files: Callable[[], Sequence[str]]) -> None:
+    """Rename into place; where another process was faster, its folder stays if it holds the same."""
+    try:
+        os.rename(contents, folder)  # noqa: PTH104 - fails where a folder with content exists
+    except OSError as error:
+        if not _is_finished(folder, manifest, files):
+            raise DataError(f"{folder}: cannot be written ({error.strerror}). Name another folder.") from error
+
+
+def _is_finished(folder: Path, wanted: Mapping[str, Any], files: Callable[[], Sequence[str]]) -> bool:
+    """Whether ``folder`` already holds what is wanted; False when it is missing or empty."""
+    if not folder.exists():
+        return False
+    expected = f"expected {json.dumps(wanted)}"
+    remedy = f"Delete {folder} to draw it again, or name another folder."
+    if not folder.is_dir():
+        raise DataError(f"{folder}: found a file, expected a folder of phantoms or none. Name another folder.")
+    found = _read_manifest(folder)
+    if found is None:
+        names = sorted(entry.name for entry in folder.iterdir())
+        if not names:
+            return False
+        listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        raise DataError(f"{folder}: found {listed} without a readable {MANIFEST}, {expected}. Name another folder.")
+    if found != wanted:
+        raise DataError(f"{folder}: found phantoms of {json.dumps(found)}, {expected}. {remedy}")
+    paths = files()
+    missing = [path for path in paths if not (folder / path).is_file()]
+    if missing:
+        raise DataError(
+            f"{folder}: found {len(missing)} of {len(paths)} images missing ({missing[0]}), {expected}. {remedy}"
+        )
+    return True
+
+
+def _read_manifest(folder: Path) -> Any:
+    """What the folder says of itself, or None where it says nothing readable."""
+    try:
+        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

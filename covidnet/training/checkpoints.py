@@ -1,0 +1,91 @@
+"""The two checkpoints that a run keeps, and when they are written."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import Checkpoint
+from torch.utils._pytree import tree_map_only
+
+from covidnet.models.module import XrayClassifier
+from covidnet.training.history import Row, is_better
+
+AUTO: Literal["auto"] = "auto"
+SHARE = 0.05
+"""Of the time, that saving may take when ``save_every`` is ``auto``."""
+
+
+class BestAndLast(Checkpoint):
+    """Keeps best.ckpt, chosen by `is_better`, and last.ckpt, from which a stopped run resumes.
+
+    Both are written under a temporary name and renamed, best before last: whatever is interrupted, last.ckpt is whole
+    and the best that it remembers is on the disk. Between two writes the best weights wait in memory.
+
+    Args:
+        directory: Where the two files go.
+        save_every: Epochs between two writes; ``auto`` writes as often as takes `SHARE` of the time. The last epoch
+            of a training is always written.
+    """
+
+    def __init__(self, directory: Path, save_every: int | Literal["auto"]) -> None:
+        self.directory = directory
+        self.save_every = save_every
+        self.best: Row | None = None
+        self._waiting: dict[str, Any] | None = None
+        self._saved_at = 0.0
+        self._seconds: float | None = None
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Save what this epoch changes, if it is time to."""
+        assert isinstance(pl_module, XrayClassifier)
+        epoch = trainer.current_epoch + 1
+        row = {"epoch": float(epoch), **pl_module.epoch_values}
+        improved = is_better(row, self.best)
+        if improved:
+            self.best = row
+        if self._is_time(trainer, epoch):
+            self._save(trainer, improved)
+        elif improved:
+            checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=True)
+            # The tensors are the network's own, which the next epoch changes.
+            self._waiting = tree_map_only(torch.Tensor, torch.clone, checkpoint)
+
+    def _is_time(self, trainer: lightning.Trainer, epoch: int) -> bool:
+        if epoch == trainer.max_epochs or trainer.should_stop:
+            return True
+        if self.save_every != AUTO:
+            return epoch % self.save_every == 0
+        since = time.perf_counter() - self._saved_at
+        due = self._seconds is None or since * SHARE >= self._seconds * (1.0 - SHARE)
+        # Every process saves or none does, so the first one's clock decides.
+        return bool(trainer.strategy.broadcast(due))
+
+    def _save(self, trainer: lightning.Trainer, improved: bool) -> None:
+        started = time.perf_counter()
+        if improved:
+            self._write(trainer, "best.ckpt", trainer._checkpoint_connector.dump_checkpoint(weights_only=True))
+        elif self._waiting is not None:
+            self._write(trainer, "best.ckpt", self._waiting)
+        self._waiting = None
+        self._write(trainer, "last.ckpt", trainer._checkpoint_connector.dump_checkpoint(weights_only=False))
+        self._saved_at = time.perf_counter()
+        self._seconds = self._saved_at - started
+
+    def _write(self, trainer: lightning.Trainer, name: str, checkpoint: dict[str, Any]) -> None:
+        temporary = self.directory / f".{name}"
+        trainer.strategy.save_checkpoint(checkpoint, temporary)
+        trainer.strategy.barrier("covidnet")
+        if trainer.is_global_zero:
+            temporary.replace(self.directory / name)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Remember the best epoch of the run that is resumed."""
+        self.best = state_dict["best"]
