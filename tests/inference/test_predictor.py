@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from toy import toy_settings
 
 from covidnet.errors import RunError
 from covidnet.inference.calibration import Calibration
@@ -12,7 +13,6 @@ from covidnet.ood.files import TrainingLook
 from covidnet.ood.pixels import PixelLimits
 from covidnet.ood.reference import fit_reference
 from covidnet.runs.layout import RunLayout
-from toy import toy_settings
 
 SETTINGS = toy_settings("data.image_size=16")
 

@@ -64,7 +64,7 @@ def names(folder):
 
 
 def test_answers_come_in_order_whatever_the_batches(folder):
-    expected = [answer for answer in answers(Fake(), folder, names(folder), 100)]
+    expected = list(answers(Fake(), folder, names(folder), 100))
     for size in (1, 2, 3, 7):
         predictor = Fake()
         assert list(answers(predictor, folder, names(folder), size)) == expected
