@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 
 MOST_DIRECTIONS = 512
 """Kept of the covariance; of more, the smallest are joined to one variance."""
+SAME, ROUNDING = 1e-4, 1e-5
+"""Parts of the vectors' size: what varies by less than the first is a network's rounding, taken to be the second."""
 LEAST_IMAGES = 5
 """Of the training and of the validation part; from fewer nothing is concluded."""
 
@@ -73,7 +75,11 @@ def fit_reference(train: Floats, held_out: Floats, part: str, share: float) -> R
     if not (np.isfinite(train).all() and np.isfinite(held_out).all()):
         raise ValueError("not all of it is a number")
     mean = train.mean(axis=0)
-    directions, variances, rest = _covariance(train - mean)
+    size = float(np.sqrt((train**2).mean()))
+    spread = float(np.sqrt(((train - mean) ** 2).mean()))
+    if spread <= SAME * size:
+        raise ValueError("it is the same for every training image, but for rounding")
+    directions, variances, rest = _covariance(train - mean, (ROUNDING * size) ** 2)
     distances = mahalanobis(held_out, mean, directions, variances, rest)
     limit = prediction_bound(distances, share)
     return Reference(mean, directions, variances, rest, limit, len(train), len(held_out), part)
@@ -107,21 +113,21 @@ def prediction_bound(distances: Floats, share: float) -> float:
     return float(np.exp(logs.mean() + factor * logs.std(ddof=1)))
 
 
-def _covariance(centred: Floats) -> tuple[Floats, Floats, float]:
-    """The shrunk covariance of centred vectors (N, F): directions (K, F), variances (K,), and one for the rest."""
+def _covariance(centred: Floats, least: float) -> tuple[Floats, Floats, float]:
+    """The shrunk covariance of centred vectors (N, F): directions (K, F), variances (K,), and one for the rest.
+
+    ``least`` is added to every variance: what rounding alone does.
+    """
     from sklearn.covariance import ledoit_wolf_shrinkage
 
     n, size = centred.shape
     average = float((centred**2).sum() / (n * size))
-    if average == 0.0:
-        raise ValueError("it is the same for every training image")
     shrinkage = float(ledoit_wolf_shrinkage(centred, assume_centered=True))
     _, singular, directions = np.linalg.svd(centred, full_matrices=False)
     known = min(n - 1, size)  # the centred rows add up to nothing
-    # A floor for what never varies, where nothing was shrunk.
-    variances = np.maximum((1.0 - shrinkage) * singular[:known] ** 2 / n + shrinkage * average, 1e-9 * average)
+    variances = (1.0 - shrinkage) * singular[:known] ** 2 / n + shrinkage * average + least
     kept = min(known, MOST_DIRECTIONS)
-    unseen = max(shrinkage * average, 1e-9 * average)
+    unseen = shrinkage * average + least
     dropped = float(variances[kept:].sum()) + (size - known) * unseen
     rest = dropped / (size - kept) if size > kept else unseen
     return directions[:kept], variances[:kept], rest

@@ -37,6 +37,14 @@ def test_what_is_no_number_is_infinitely_far():
     assert fitted.scores(np.array([[np.nan] * 5, [np.inf] * 5, [0.0] * 5])).tolist()[:2] == [np.inf, np.inf]
 
 
+def test_rounding_in_what_never_varies_is_not_far():
+    train, others = vectors(60, 8), vectors(20, 8, seed=1)
+    train, others = (np.hstack([one, np.full((len(one), 8), 3.0)]) for one in (train, others))
+    fitted = fit_reference(train, others, "val", SHARE)
+    noise = 3e-6 * np.random.default_rng(0).standard_normal(others.shape)
+    assert np.allclose(fitted.scores(others + noise), fitted.scores(others), atol=0.01)
+
+
 def test_few_directions_stand_for_many(monkeypatch):
     train, others = vectors(100, 20), vectors(30, 20, seed=1)
     whole = fit_reference(train, others, "val", SHARE)
@@ -63,6 +71,7 @@ def test_the_bound_holds_for_as_many_further_images_as_it_says_however_few_it_is
         (vectors(4, 3), vectors(9, 3), "4 training and 9 val images; at least 5 of each"),
         (vectors(9, 3), vectors(4, 3), "9 training and 4 val images"),
         (np.ones((9, 3)), np.ones((9, 3)), "it is the same for every training image"),
+        (1 + 1e-6 * vectors(9, 3), 1 + 1e-6 * vectors(9, 3), "the same for every training image, but for rounding"),
         (np.full((9, 3), np.nan), vectors(9, 3), "not all of it is a number"),
     ],
 )
