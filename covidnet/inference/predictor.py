@@ -96,7 +96,7 @@ class Predictor:
         if lacking:
             return [f"{lacking[0]} has no {FILE} for its checkpoint; runs that are trained now have one"]
         return [
-            f"{model.layout.directory}/{FILE} has no reference for the {name}; there were too few images for it"
+            f"{model.layout.directory}/{FILE} has no reference for the {name}: too few images, or the same for all of them"
             for kind, name in KINDS.items()
             for model in self.models
             if model.look is not None and kind not in model.look.references

@@ -18,7 +18,9 @@ NOTICE = "For research only; never a diagnosis."
 def finished(small, tmp_path_factory):
     """A finished run with enough validation images for what predictions are checked by."""
     folder = tmp_path_factory.mktemp("finished")
-    arguments = small(folder, "protocol=holdout", "data.val_size=0.3", "logger=none")
+    # without batch normalisation, whose statistics so short a training would leave meaningless
+    network = ("backbone=squeezenet1_1", "trainer.max_epochs=3")
+    arguments = small(folder, "protocol=holdout", "data.val_size=0.3", "logger=none", *network)
     outcome = call("train", *arguments)
     assert outcome.status == 0, outcome.err
     return only_run(folder)
@@ -64,7 +66,7 @@ def strange(tmp_path, images):
 
 def test_known_images_get_the_runs_own_probabilities(run, images, predict):
     before = files(run.directory)
-    outcome = predict(run, images)
+    outcome = predict(run, images, "abstain=false")
     assert outcome.status == 0, outcome.err
     after = files(run.directory)
     assert {path: content for path, content in after.items() if path.parent.name != "predictions"} == before
@@ -160,22 +162,22 @@ def test_a_run_from_before_features_says_what_it_does_not_check(run, strange, pr
     assert rows["colour.png"]["abstained"] == "1"
 
 
-def test_a_run_over_folds_gives_the_mean_of_its_models(small, tmp_path, images, predict):
+def test_a_run_over_folds_gives_the_mean_of_its_models(small, tmp_path, images, command, predict):
     arguments = small(tmp_path, "protocol=kfold", "folds=2", "trainer.max_epochs=1", "logger=none")
     assert call("train", *arguments).status == 0
     (directory,) = (path for path in tmp_path.iterdir() if path.name != "phantoms")
-    outcome = predict(Run(directory), images)
+    outcome = predict(Run(directory), images, "abstain=false")
     assert outcome.status == 0, outcome.err
     assert "mean of 2 models, one per fold" in outcome.out
     together = table(Run(directory))
     alone = []
     for fold in ("fold=0", "fold=1"):
-        assert predict(Run(directory / fold), images).status == 0
+        outcome = command("predict", f"run='{directory / fold}'", f"input={images}", "abstain=false")
+        assert outcome.status == 0, outcome.err
         alone.append(table(Run(directory / fold)))
     for path, row in together.items():
-        if row["abstained"] == alone[0][path]["abstained"] == alone[1][path]["abstained"] == "0":
-            mean = np.mean([float(one[path]["prob_covid"]) for one in alone])
-            assert np.isclose(float(row["prob_covid"]), mean, atol=1e-6)
+        mean = np.mean([float(one[path]["prob_covid"]) for one in alone])
+        assert np.isclose(float(row["prob_covid"]), mean, atol=1e-6)
 
 
 def test_mistakes(run, tmp_path, images, command, predict):
@@ -190,8 +192,9 @@ def test_mistakes(run, tmp_path, images, command, predict):
     assert line.endswith("empty: no image in this folder or below it.")
     (line,) = predict(run, images, f"output={run.directory}/predictions.csv").lines
     assert line.endswith("predictions.csv: is there already. Give another file, or take it away.")
+    (run.directory / "calibration.json").write_text(json.dumps({"temperature": None, "reason": "none fits"}))
     (line,) = predict(run, images, "calibrate=temperature").lines
-    assert line.startswith("error: calibrate=temperature: the run has no temperature")
+    assert line.startswith("error: calibrate=temperature: the run has no temperature: none fits")
     (line,) = predict(run, images, "formt=json").lines
     assert line.startswith("error: formt: no such key. Did you mean format?")
     (line,) = predict(run, images, "format=xml").lines
