@@ -21,6 +21,7 @@ from covidnet.runs.layout import RunLayout, open_run
 if TYPE_CHECKING:
     from covidnet.inference.answer import Answer, Tally
     from covidnet.inference.predictor import Predictor
+    from covidnet.inference.saliency import OverlayFolder
 
 FOLDER = "predictions"
 """In the run directory, where nothing else was asked for."""
@@ -65,9 +66,15 @@ def _target(asked: PredictConfig, layout: RunLayout) -> Path:
         candidates = (f"{name}{suffix}.{asked.format}" for suffix in ["", *(f"_{number}" for number in range(2, 1000))])
         return next(path for text in candidates if not (path := layout.directory / FOLDER / text).exists())
     target = Path(asked.output).expanduser()
-    if target.exists():
-        raise ConfigError(f"output={asked.output}: is there already. Give another file, or take it away.")
+    for path in [target, overlay_folder(target)] if asked.saliency else [target]:
+        if path.exists():
+            raise ConfigError(f"output={asked.output}: {path} is there already. Give another file, or take it away.")
     return target
+
+
+def overlay_folder(target: Path) -> Path:
+    """Where overlays go, beside the table."""
+    return target.with_name(f"{target.stem}_saliency")
 
 
 def _predict(
@@ -86,12 +93,14 @@ def _predict(
     if settings.compute.num_threads is not None:
         torch.set_num_threads(settings.compute.num_threads)
     predictor = load_predictor(layout, settings, asked.calibrate, usable_device(asked.device))
+    overlays = _overlays(predictor, target) if asked.saliency else None
+    batch_size = asked.batch_size or settings.data.batch_size
+    found = answers(predictor, root, paths, batch_size, abstain=asked.abstain, overlays=overlays)
     tally, kept = Tally(), []
     with progress_bar("predicting", len(paths)) as advance:
 
         def shown() -> Iterator[Answer]:
-            batch_size = asked.batch_size or settings.data.batch_size
-            for answer in tally.counting(answers(predictor, root, paths, batch_size, abstain=asked.abstain)):
+            for answer in tally.counting(found):
                 advance()
                 if len(paths) == 1:
                     kept.append(answer)
@@ -102,6 +111,12 @@ def _predict(
         say(line)
     say(f"predictions: {target} ({time.perf_counter() - started:.1f} s)")
     say(RESEARCH_ONLY)
+
+
+def _overlays(predictor: Predictor, target: Path) -> OverlayFolder:
+    from covidnet.inference.saliency import OverlayFolder, Overlays
+
+    return OverlayFolder(overlay_folder(target), Overlays(predictor))
 
 
 def describe_models(predictor: Predictor) -> list[str]:

@@ -21,6 +21,7 @@ class Answer:
         reasons: What speaks against trusting a prediction; the kind of each comes before its colon.
         distances: How far the image is from the training images, by kind (`covidnet.ood.files.KINDS`), in parts of
             the limit; empty where that was not checked.
+        saliency: The file with the evidence for the predicted class, beside the table; None where none was asked for.
     """
 
     path: str
@@ -28,6 +29,7 @@ class Answer:
     probabilities: tuple[float, ...] | None
     reasons: tuple[str, ...]
     distances: Mapping[str, float] = field(default_factory=dict)
+    saliency: str | None = None
 
     @property
     def abstained(self) -> bool:

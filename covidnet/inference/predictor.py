@@ -96,11 +96,16 @@ class Predictor:
         if lacking:
             return [f"{lacking[0]} has no {FILE} for its checkpoint; runs that are trained now have one"]
         return [
-            f"{model.layout.directory}/{FILE} has no reference for the {name}: too few images, or the same for all of them"
+            f"{model.layout.directory}/{FILE} has none for the {name}: too few images, or all with the same"
             for kind, name in KINDS.items()
             for model in self.models
             if model.look is not None and kind not in model.look.references
         ]
+
+    def prepared(self, images: Pixels) -> Tensor:
+        """Decoded images (N, 1 or 3, S, S) as the networks take them: shape (N, 3, S, S), on the device."""
+        pixels = to_float(torch.from_numpy(images).to(self.device))
+        return finish_images(pixels, self.settings.data.normalize, self.settings.compute.channels_last)
 
     @torch.inference_mode()
     def judge(self, images: Pixels) -> list[Judged]:
@@ -109,8 +114,7 @@ class Predictor:
         Args:
             images: Shape (N, C, S, S), C 1 or 3, of the run's image size.
         """
-        pixels = to_float(torch.from_numpy(images).to(self.device))
-        prepared = finish_images(pixels, self.settings.data.normalize, self.settings.compute.channels_last)
+        prepared = self.prepared(images)
         probabilities: list[Floats] = []
         distances: dict[str, list[Floats]] = {kind: [] for kind in KINDS}
         for model in self.models:
@@ -152,6 +156,11 @@ def load_predictor(layout: RunLayout, settings: TrainConfig, calibrate: str | No
 def _load_model(directory: Path, calibrate: str | None) -> tuple[Model, list[str]]:
     layout = RunLayout(directory)
     network, classes = load_network(layout.best)
+    if getattr(network, "takes_positions", False):
+        raise RunError(
+            f"{directory}: its network takes the place of each patch in its image (head=location), which new images do "
+            "not tell. evaluate.py scores the run's own images, and a table as an external set."
+        )
     look = load_look(directory / FILE, layout.best)
     return Model(layout, network, read_calibration(directory, calibrate), look), classes
 

@@ -7,9 +7,10 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from covidnet.data.images import ImageInfo, Pixels, UnreadableImageError, decode_image, without_warnings
 from covidnet.data.pixels import DecodeSettings, stack_images
@@ -18,6 +19,9 @@ from covidnet.inference.answer import NO_NUMBER, UNREADABLE, Answer
 from covidnet.inference.predictor import Predictor
 from covidnet.ood.files import KINDS
 from covidnet.ood.pixels import pixel_statistics
+
+if TYPE_CHECKING:
+    from covidnet.inference.saliency import OverlayFolder  # draws, and so imports matplotlib
 
 BYTES_PER_PIXEL = 16
 """A file of more bytes than that for each pixel that an image may have is no image; it is not read into memory."""
@@ -34,7 +38,13 @@ class Decoded:
 
 
 def answers(
-    predictor: Predictor, root: Path, paths: Iterable[str], batch_size: int, *, abstain: bool = True
+    predictor: Predictor,
+    root: Path,
+    paths: Iterable[str],
+    batch_size: int,
+    *,
+    abstain: bool = True,
+    overlays: OverlayFolder | None = None,
 ) -> Iterator[Answer]:
     """One answer per file, in the order of the paths; a file that fails has an answer that says so.
 
@@ -42,12 +52,14 @@ def answers(
         predictor: Of a run.
         root: What the paths are relative to.
         paths: Of image files; taken one by one.
-        batch_size: Images that are predicted at once. About twice as many are in memory.
+        batch_size: Images that are predicted at once. About three times as many are in memory.
         abstain: Whether an image with a reason against it gets no prediction; unreadable ones never get one.
+        overlays: Takes the evidence for every prediction; None for none.
     """
     decoded = decode_ahead(root, paths, decode_settings(predictor), 2 * batch_size)
     for batch in _batches(decoded, batch_size):
-        yield from answer_batch(predictor, batch, abstain=abstain)
+        found = answer_batch(predictor, batch, abstain=abstain)
+        yield from found if overlays is None else _explained(predictor, batch, found, overlays)
 
 
 def decode_settings(predictor: Predictor) -> DecodeSettings:
@@ -108,6 +120,19 @@ def answer_batch(predictor: Predictor, batch: Sequence[Decoded], *, abstain: boo
         return Answer(one.path, predictor.classes[best], own.probabilities, reasons, own.distances)
 
     return [answer(one) for one in batch]
+
+
+def _explained(
+    predictor: Predictor, batch: Sequence[Decoded], found: Sequence[Answer], overlays: OverlayFolder
+) -> list[Answer]:
+    """The answers with the files of their evidence, where there is a prediction."""
+    rows = [row for row, answer in enumerate(found) if answer.predicted is not None]
+    if not rows:
+        return list(found)
+    images = stack_images([pixels for row in rows if (pixels := batch[row].pixels) is not None])
+    classes = [predictor.classes.index(found[row].predicted or "") for row in rows]
+    names = dict(zip(rows, overlays.save([batch[row].path for row in rows], images, classes), strict=True))
+    return [replace(answer, saliency=names.get(row)) for row, answer in enumerate(found)]
 
 
 def _far(distances: dict[str, float]) -> list[str]:

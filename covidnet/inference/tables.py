@@ -49,7 +49,7 @@ def _write_csv(file: IO[str], answers: Iterable[Answer], predictor: Predictor) -
     columns = [safe_text(PROBABILITY_PREFIX + name) for name in predictor.classes]
     distances = [DISTANCE + kind for kind in KINDS]
     writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writerow(["path", "predicted", *columns, "abstained", "reason", *distances, "notice"])
+    writer.writerow(["path", "predicted", *columns, "abstained", "reason", *distances, "saliency", "notice"])
     for answer in answers:
         probabilities = ["" for _ in columns] if answer.probabilities is None else map(repr, answer.probabilities)
         writer.writerow(
@@ -60,6 +60,7 @@ def _write_csv(file: IO[str], answers: Iterable[Answer], predictor: Predictor) -
                 int(answer.abstained),
                 "; ".join(answer.reasons),
                 *(f"{answer.distances[kind]:.4g}" if kind in answer.distances else "" for kind in KINDS),
+                safe_path(answer.saliency or ""),
                 RESEARCH_ONLY,
             ]
         )
@@ -102,4 +103,5 @@ def answer_to_json(answer: Answer, classes: Iterable[str]) -> dict[str, Any]:
             DISTANCE + kind: None if value is None or not math.isfinite(value) else value
             for kind, value in distances.items()
         },
+        "saliency": answer.saliency,
     }

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from support import Run, as_typed, call, only_run
+from support import SIZE, Run, as_typed, call, only_run
 
 from covidnet.predictions import read_predictions
 
@@ -153,6 +153,20 @@ def test_the_temperature_of_the_run(run, images, predict):
     assert np.isclose(np.diff(values["raw"]), 2 * np.diff(values["hot"]), rtol=1e-5)
 
 
+def test_the_evidence_is_drawn_beside_the_table(run, strange, predict):
+    outcome = predict(run, strange, "saliency=true", f"output={run.directory}/answers.csv")
+    assert outcome.status == 0, outcome.err
+    with (run.directory / "answers.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    named = [row["saliency"] for row in rows if row["saliency"]]
+    assert len(named) == sum(row["abstained"] == "0" for row in rows) == 1
+    assert named[0].startswith("answers_saliency/000001_1-1")
+    with Image.open(run.directory / named[0]) as image:
+        assert image.size == (SIZE, SIZE) and image.mode == "RGB"
+    (line,) = predict(run, strange, "saliency=true", f"output={run.directory}/answers.json").lines
+    assert "answers_saliency is there already" in line
+
+
 def test_a_run_from_before_features_says_what_it_does_not_check(run, strange, predict):
     (run.directory / "features.npz").unlink()
     outcome = predict(run, strange)
@@ -191,7 +205,7 @@ def test_mistakes(run, tmp_path, images, command, predict):
     (line,) = predict(run, tmp_path / "empty").lines
     assert line.endswith("empty: no image in this folder or below it.")
     (line,) = predict(run, images, f"output={run.directory}/predictions.csv").lines
-    assert line.endswith("predictions.csv: is there already. Give another file, or take it away.")
+    assert line.endswith("predictions.csv is there already. Give another file, or take it away.")
     (run.directory / "calibration.json").write_text(json.dumps({"temperature": None, "reason": "none fits"}))
     (line,) = predict(run, images, "calibrate=temperature").lines
     assert line.startswith("error: calibrate=temperature: the run has no temperature: none fits")

@@ -79,9 +79,7 @@ def test_what_is_not_checked_is_said(tmp_path):
     ]
     assert without.pixel_limits == PixelLimits()
     (said,) = Predictor([model(tmp_path, 0, look=look(0, 1.0))], ["a", "b"], SETTINGS, "cpu").unchecked
-    assert said.endswith(
-        "features.npz has no reference for the coarse picture: too few images, or the same for all of them"
-    )
+    assert said.endswith("features.npz has none for the coarse picture: too few images, or all with the same")
 
 
 def test_folds_of_different_classes_are_refused(tmp_path, monkeypatch):

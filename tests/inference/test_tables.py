@@ -23,7 +23,7 @@ class Fake:
 
 
 ANSWERS = [
-    Answer("a.png", "normal", (0.1, 0.9), (), {"features": 0.5, "picture": 0.25}),
+    Answer("a.png", "normal", (0.1, 0.9), (), {"features": 0.5, "picture": 0.25}, "x/1.png"),
     Answer("=1+1.png", "=cmd", (0.75, 0.25), ("in colour: much",), {"features": 0.5}),
     Answer('x;=1,"y"\n-2.png', None, None, ("blank: yes", "odd shape: no"), {"features": float("inf")}),
     Answer("caf\udce9.png", None, None, ("unreadable: empty file",)),
@@ -40,12 +40,12 @@ def test_csv(tmp_path, predictor):
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         header, *rows = csv.reader(file)
     assert header == ["path", "predicted", "prob_=cmd", "prob_normal", "abstained", "reason", "distance_features",
-                      "distance_picture", "notice"]  # fmt: skip
+                      "distance_picture", "saliency", "notice"]  # fmt: skip
     assert rows == [
-        ["a.png", "normal", "0.1", "0.9", "0", "", "0.5", "0.25", NOTICE],
-        ["./=1+1.png", "'=cmd", "0.75", "0.25", "0", "in colour: much", "0.5", "", NOTICE],
-        ['x;=1,"y"\n-2.png', "", "", "", "1", "blank: yes; odd shape: no", "inf", "", NOTICE],
-        ["caf\udce9.png", "", "", "", "1", "unreadable: empty file", "", "", NOTICE],
+        ["a.png", "normal", "0.1", "0.9", "0", "", "0.5", "0.25", "x/1.png", NOTICE],
+        ["./=1+1.png", "'=cmd", "0.75", "0.25", "0", "in colour: much", "0.5", "", "", NOTICE],
+        ['x;=1,"y"\n-2.png', "", "", "", "1", "blank: yes; odd shape: no", "inf", "", "", NOTICE],
+        ["caf\udce9.png", "", "", "", "1", "unreadable: empty file", "", "", "", NOTICE],
     ]
     # whatever the separator, no cell begins within a name
     assert (tmp_path / "out.csv").read_bytes().splitlines()[2].startswith(b'"./=1+1.png","\'=cmd","')
@@ -59,7 +59,7 @@ def test_json(tmp_path, predictor):
     assert [image["path"] for image in content["images"]] == [answer.path for answer in ANSWERS]
     assert content["images"][0] == {
         "path": "a.png", "predicted": "normal", "probabilities": {"=cmd": 0.1, "normal": 0.9}, "abstained": False,
-        "reasons": [], "distance_features": 0.5, "distance_picture": 0.25,
+        "reasons": [], "distance_features": 0.5, "distance_picture": 0.25, "saliency": "x/1.png",
     }  # fmt: skip
     assert content["images"][2]["probabilities"] is None and content["images"][2]["distance_features"] is None
 
