@@ -101,7 +101,8 @@ def _points(axes: Axes, metrics: Mapping[str, Any]) -> None:
     chosen = metrics.get("operating_point")
     if chosen is not None and chosen["sensitivity"] is not None:
         start = "each fold's own threshold" if chosen["threshold"] is None else f"{chosen['threshold']:.3g}"
-        _point(axes, chosen, "D", style.CLASS_COLORS[5], f"probability from {start} on")
+        mark = "\n" + chosen["warning"].replace(": ", ":\n") if chosen["warning"] else ""
+        _point(axes, chosen, "D", style.CLASS_COLORS[5], f"probability from {start} on{mark}")
 
 
 def _point(axes: Axes, rates: Mapping[str, Any], marker: str, color: Any, label: str) -> None:

@@ -71,8 +71,11 @@ def test_the_points_of_the_diagram_are_the_bins():
 
 def test_chosen_on_the_same_images_is_said_in_the_picture():
     table = drawn(60, sharpness=2.0)
-    (calibration, _), _ = draw(table, table)
-    assert "chosen on these same images: optimistic" in " ".join(texts(calibration))
+    (calibration, roc), _ = draw(table, table)
+    for figure in (calibration, roc):
+        assert "chosen on these same images: optimistic" in " ".join(" ".join(texts(figure)).split())
+    _, apart = draw(table, drawn(60, seed=1, split="val"))[0]
+    assert "optimistic" not in " ".join(texts(apart))
 
 
 def test_why_there_is_no_temperature_is_said():
