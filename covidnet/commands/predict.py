@@ -66,7 +66,7 @@ def _target(asked: PredictConfig, layout: RunLayout) -> Path:
         candidates = (f"{name}{suffix}.{asked.format}" for suffix in ["", *(f"_{number}" for number in range(2, 1000))])
         return next(path for text in candidates if not (path := layout.directory / FOLDER / text).exists())
     target = Path(asked.output).expanduser()
-    for path in [target, overlay_folder(target)] if asked.saliency else [target]:
+    for path in [target, overlay_folder(target)] if asked.overlays else [target]:
         if path.exists():
             raise ConfigError(f"output={asked.output}: {path} is there already. Give another file, or take it away.")
     return target
@@ -93,7 +93,7 @@ def _predict(
     if settings.compute.num_threads is not None:
         torch.set_num_threads(settings.compute.num_threads)
     predictor = load_predictor(layout, settings, asked.calibrate, usable_device(asked.device))
-    overlays = _overlays(predictor, target) if asked.saliency else None
+    overlays = _overlays(predictor, target) if asked.overlays else None
     batch_size = asked.batch_size or settings.data.batch_size
     found = answers(predictor, root, paths, batch_size, abstain=asked.abstain, overlays=overlays)
     tally, kept = Tally(), []

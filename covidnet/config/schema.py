@@ -552,6 +552,6 @@ class PredictConfig(Section):
     output: Name | None
     abstain: bool
     calibrate: Literal["none", "temperature"] | None
-    saliency: bool
+    overlays: bool
     batch_size: PositiveInt | None
     device: Name

@@ -154,7 +154,7 @@ def test_the_temperature_of_the_run(run, images, predict):
 
 
 def test_the_evidence_is_drawn_beside_the_table(run, strange, predict):
-    outcome = predict(run, strange, "saliency=true", f"output={run.directory}/answers.csv")
+    outcome = predict(run, strange, "overlays=true", f"output={run.directory}/answers.csv")
     assert outcome.status == 0, outcome.err
     with (run.directory / "answers.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -163,7 +163,7 @@ def test_the_evidence_is_drawn_beside_the_table(run, strange, predict):
     assert named[0].startswith("answers_saliency/000001_1-1")
     with Image.open(run.directory / named[0]) as image:
         assert image.size == (SIZE, SIZE) and image.mode == "RGB"
-    (line,) = predict(run, strange, "saliency=true", f"output={run.directory}/answers.json").lines
+    (line,) = predict(run, strange, "overlays=true", f"output={run.directory}/answers.json").lines
     assert "answers_saliency is there already" in line
 
 

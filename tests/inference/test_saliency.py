@@ -33,7 +33,7 @@ def predictor(tmp_path, *networks):
 
 
 def left_bright():
-    image = np.full((1, 1, SIZE, SIZE), 60, dtype=np.uint8)
+    image = np.full((1, 1, SIZE, SIZE), 0, dtype=np.uint8)
     image[..., :12, :12] = 200
     return image
 
@@ -45,7 +45,7 @@ def coloured(picture):
 def test_the_overlay_is_in_colour_where_the_evidence_is(tmp_path):
     (bright,) = Overlays(predictor(tmp_path, Brightness(1.0))).draw(left_bright(), [1])
     assert bright.shape == (3, SIZE, SIZE)
-    assert coloured(bright)[:10, :10].mean() > 0.8 and coloured(bright)[20:].mean() < 0.5
+    assert coloured(bright)[:10, :10].mean() > 0.8 and not coloured(bright)[20:].any()
     (against,) = Overlays(predictor(tmp_path, Brightness(1.0))).draw(left_bright(), [0])
     assert not coloured(against).any()
 
