@@ -21,6 +21,7 @@ from covidnet.models.predict import load_network
 from covidnet.ood.files import FEATURES, FILE, KINDS, PICTURE, TrainingLook, load_look
 from covidnet.ood.picture import picture_vectors
 from covidnet.ood.pixels import PixelLimits
+from covidnet.ood.reference import scaled_to_one
 from covidnet.runs.layout import RunLayout
 
 Floats = NDArray[np.float64]
@@ -120,7 +121,7 @@ class Predictor:
         for model in self.models:
             logits, features = run_with_features(model.network, prepared)
             probabilities.append(_probabilities(logits, model.calibration))
-            vectors = {FEATURES: features.cpu().double().numpy(), PICTURE: picture_vectors(images)}
+            vectors = {FEATURES: scaled_to_one(features.cpu().double().numpy()), PICTURE: picture_vectors(images)}
             for kind, reference in (model.look.references if model.look is not None else {}).items():
                 distances[kind].append(reference.scores(vectors[kind]))
         mean = np.mean(probabilities, axis=0).tolist()

@@ -1,7 +1,7 @@
 """What a picture is like at first sight, without any network: a coarse view of it, and how its detail is spread.
 
-Networks that learnt on few images, or on other ones before, give much of what is no X-ray the features of an X-ray: of
-white noise and of pages of text, all passed for films where only penultimate features were looked at (docs/predict.md).
+Networks that learnt on few images give much of what is no X-ray the features of one, turned and inverted films and
+photographs among it (docs/predict.md).
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """How far vectors of an image are from those of the training images: a Gaussian, and a limit for the distance.
 
 The distance is Mahalanobis's, as in Lee, Lee, Lee and Shin, "A simple unified framework for detecting
-out-of-distribution samples and adversarial attacks" (NeurIPS 2018), with one mean for all classes: a mean for each gave
-no better detection (docs/predict.md has the numbers). There are more numbers in a vector than images in most runs, so
-the covariance is shrunk towards a multiple of the identity (Ledoit and Wolf 2004). Such a matrix is a few directions
-with their variances and one variance for all others, which is how it is stored; the vectors of single images are not.
+out-of-distribution samples and adversarial attacks" (NeurIPS 2018), of a network's features after they were scaled to
+length 1 (Mueller and Hein, "Mahalanobis++", ICML 2025), with one mean for all classes; docs/predict.md has the numbers
+that speak for it. There are more numbers in a vector than images in most runs, so the covariance is shrunk towards a
+multiple of the identity (Ledoit and Wolf 2004). Such a matrix is a few directions with their variances and one variance
+for all others, which is how it is stored; the vectors of single images are not.
 """
 
 from __future__ import annotations
@@ -83,6 +84,12 @@ def fit_reference(train: Floats, held_out: Floats, part: str, share: float) -> R
     distances = mahalanobis(held_out, mean, directions, variances, rest)
     limit = prediction_bound(distances, share)
     return Reference(mean, directions, variances, rest, limit, len(train), len(held_out), part)
+
+
+def scaled_to_one(vectors: Floats) -> Floats:
+    """Vectors (N, F) of length 1; those of length 0 stay."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(np.divide(vectors, lengths, out=np.array(vectors), where=lengths > 0))
 
 
 def mahalanobis(vectors: Floats, mean: Floats, directions: Floats, variances: Floats, rest: float) -> Floats:

@@ -20,7 +20,7 @@ from covidnet.models.weights import first_line
 from covidnet.ood.files import FEATURES, FILE, KINDS, PICTURE, TrainingLook, save_look
 from covidnet.ood.picture import picture_vectors
 from covidnet.ood.pixels import PixelLimits, PixelStatistics, pixel_statistics
-from covidnet.ood.reference import Reference, fit_reference
+from covidnet.ood.reference import Reference, fit_reference, scaled_to_one
 from covidnet.runs.layout import RunLayout
 
 MOST_IMAGES = 2000
@@ -95,6 +95,6 @@ def _vectors(data: XrayDataModule, network: nn.Module, positions: NDArray[np.int
     for _, images in _batches(data, positions):
         prepared = finish_images(to_float(torch.from_numpy(images)), data.normalize, data.channels_last)
         _, features = run_with_features(network, prepared)
-        parts[FEATURES].append(features.double().numpy())
+        parts[FEATURES].append(scaled_to_one(features.double().numpy()))
         parts[PICTURE].append(picture_vectors(images))
     return {kind: np.concatenate(found) for kind, found in parts.items()}

@@ -3,7 +3,7 @@ import pytest
 from sklearn.covariance import LedoitWolf
 
 from covidnet.ood import reference
-from covidnet.ood.reference import fit_reference, mahalanobis, prediction_bound
+from covidnet.ood.reference import fit_reference, mahalanobis, prediction_bound, scaled_to_one
 
 SHARE = 0.99
 
@@ -78,3 +78,9 @@ def test_the_bound_holds_for_as_many_further_images_as_it_says_however_few_it_is
 def test_what_cannot_be_fitted_is_said(train, held_out, said):
     with pytest.raises(ValueError, match=said):
         fit_reference(train, held_out, "val", SHARE)
+
+
+def test_vectors_of_length_one():
+    found = scaled_to_one(np.array([[3.0, 4.0], [0.0, 0.0], [-2.0, 0.0]]))
+    assert found.tolist() == [[0.6, 0.8], [0.0, 0.0], [-1.0, 0.0]]
+    assert np.isnan(scaled_to_one(np.array([[np.nan, 1.0]]))).any()
