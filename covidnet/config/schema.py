@@ -555,3 +555,21 @@ class PredictConfig(Section):
     overlays: bool
     batch_size: PositiveInt | None
     device: Name
+
+
+class ExportConfig(Section):
+    """Everything that defines a run of python -m covidnet.export."""
+
+    run: Name
+    format: Literal["onnx", "torch"]
+    int8: bool
+    calibrate: Literal["none", "temperature"] | None
+    images: PositiveInt
+    output: Name | None
+    data_root: str | None
+
+    @model_validator(mode="after")
+    def _quantised_as_onnx(self) -> ExportConfig:
+        if self.int8 and self.format != "onnx":
+            raise ValueError(f"int8=true is for format=onnx; found format={self.format}")
+        return self
