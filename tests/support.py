@@ -96,8 +96,10 @@ def call(script, *arguments):
     import predict
     import train
     from covidnet.commands.entry import run_command
+    from covidnet.export.__main__ import main as export
 
-    main = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main}[script]
+    mains = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main, "export": export}
+    main = mains[script]
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     out, err = io.StringIO(), io.StringIO()

@@ -19,13 +19,13 @@ from covidnet.commands.rescore import (
 )
 from covidnet.compute import prepare_process
 from covidnet.config.check import check
-from covidnet.config.schema import CsvData, EvaluateConfig, TrainConfig
+from covidnet.config.schema import EvaluateConfig, TrainConfig
 from covidnet.console import say
 from covidnet.data.changes import describe_changes, list_changes
 from covidnet.data.split import SplitRow, read_split
 from covidnet.errors import ConfigError, DataError
 from covidnet.runs.layout import FOLD, RunLayout, open_run
-from covidnet.runs.recorded import recorded_root, recorded_split, recorded_table
+from covidnet.runs.recorded import recorded_root, recorded_split, with_recorded_table
 
 if TYPE_CHECKING:
     from covidnet.data.dataset import XrayDataset
@@ -57,7 +57,7 @@ def _score_run(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout, 
         rescore(asked, settings, layout)
         return None
     root = recorded_root(whole, asked.data_root)
-    return score(asked, _with_table(settings, whole), layout, read_split(layout.split), root)
+    return score(asked, with_recorded_table(settings, whole), layout, read_split(layout.split), root)
 
 
 def _with_external(settings: TrainConfig, asked: EvaluateConfig) -> TrainConfig:
@@ -67,14 +67,6 @@ def _with_external(settings: TrainConfig, asked: EvaluateConfig) -> TrainConfig:
         raise ConfigError(f"external={asked.external}: this run's external images are those of the source left out.")
     changes = {"external": asked.external, "external_classes": asked.external_classes}
     return settings.model_copy(update={"data": settings.data.model_copy(update=changes)})
-
-
-def _with_table(settings: TrainConfig, layout: RunLayout) -> TrainConfig:
-    """The table where the run found it, whatever the present directory is."""
-    table = recorded_table(layout)
-    if table is None or not isinstance(settings.data, CsvData):
-        return settings
-    return settings.model_copy(update={"data": settings.data.model_copy(update={"table": table})})
 
 
 def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout) -> None:

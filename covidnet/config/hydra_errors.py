@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from covidnet.config.check import check, unknown_key
-from covidnet.config.schema import AuditCommandConfig, EvaluateConfig, PredictConfig, Section, TrainConfig
+from covidnet.config.schema import AuditCommandConfig, EvaluateConfig, ExportConfig, PredictConfig, Section, TrainConfig
 from covidnet.errors import ConfigError, MissingExtraError
 from covidnet.naming import did_you_mean
 
@@ -34,6 +34,7 @@ SCHEMAS: dict[str, type[Section]] = {
     "evaluate": EvaluateConfig,
     "audit": AuditCommandConfig,
     "predict": PredictConfig,
+    "export": ExportConfig,
 }
 MULTIRUN = frozenset({"-m", "--multirun", "hydra.mode=MULTIRUN"})
 

@@ -50,7 +50,7 @@ class RunImages:
             pixels = self.dataset.pixels.fetch(self.positions[start : start + size])
             start += size
             scaled = pixels.astype(np.float32) / np.float32(255.0)
-            yield np.ascontiguousarray(np.broadcast_to(scaled, (len(scaled), 3, *scaled.shape[2:])))
+            yield np.array(np.broadcast_to(scaled, (len(scaled), 3, *scaled.shape[2:])))
 
     def _sizes(self) -> Iterator[int]:
         left = len(self.positions)

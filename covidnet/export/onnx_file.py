@@ -107,7 +107,11 @@ def onnx_runner(path: Path) -> Run:
 def quiet() -> Iterator[None]:
     """Keep what exporter and quantiser print and warn of to themselves; errors are raised all the same."""
     before = logging.root.manager.disable
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
         try:

@@ -109,6 +109,15 @@ class Predictor:
         return finish_images(pixels, self.settings.data.normalize, self.settings.compute.channels_last)
 
     @torch.inference_mode()
+    def outputs(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits and probabilities (N, C) of images (N, 3, S, S), RGB in [0, 1], by the only model."""
+        (model,) = self.models
+        pixels = torch.from_numpy(images).to(self.device)
+        data, compute = self.settings.data, self.settings.compute
+        logits = model.network(finish_images(pixels, data.normalize, compute.channels_last))
+        return logits.cpu().numpy(), _probabilities(logits, model.calibration).astype(np.float32)
+
+    @torch.inference_mode()
     def judge(self, images: Pixels) -> list[Judged]:
         """Probabilities and distances of decoded images.
 
