@@ -16,7 +16,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from covidnet.config.check import check, unknown_key
-from covidnet.config.schema import AuditCommandConfig, EvaluateConfig, ExportConfig, PredictConfig, Section, TrainConfig
+from covidnet.config.schema import (
+    AuditCommandConfig,
+    DemoConfig,
+    EvaluateConfig,
+    ExportConfig,
+    PredictConfig,
+    Section,
+    TrainConfig,
+)
 from covidnet.errors import ConfigError, MissingExtraError
 from covidnet.naming import did_you_mean
 
@@ -35,6 +43,7 @@ SCHEMAS: dict[str, type[Section]] = {
     "audit": AuditCommandConfig,
     "predict": PredictConfig,
     "export": ExportConfig,
+    "demo": DemoConfig,
 }
 MULTIRUN = frozenset({"-m", "--multirun", "hydra.mode=MULTIRUN"})
 

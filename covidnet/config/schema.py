@@ -573,3 +573,15 @@ class ExportConfig(Section):
         if self.int8 and self.format != "onnx":
             raise ValueError(f"int8=true is for format=onnx; found format={self.format}")
         return self
+
+
+class DemoConfig(Section):
+    """Everything that defines a run of python -m covidnet.demo."""
+
+    run: Name
+    port: Annotated[int, Field(ge=1, le=65_535)] | None
+    browser: bool
+    calibrate: Literal["none", "temperature"] | None
+    overlays: bool
+    max_upload_mb: Annotated[int, Field(ge=1, le=1000)]
+    device: Name
