@@ -1,4 +1,4 @@
-"""The page, made with Gradio: served to this machine alone, without telemetry and without anything from the internet."""
+"""The page, made with Gradio: served to this machine alone, without telemetry, with nothing from the internet."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def build(heading: str, answer: Callable[[str | None], Shown], *, overlays: bool
                     elem_id="evidence",
                     visible=overlays,
                 )
-        file.change(answer, [file], [text, bars, seen, evidence], api_name=False, concurrency_limit=1)
+        file.change(answer, [file], [text, bars, seen, evidence], api_visibility="private", concurrency_limit=1)
     return page
 
 
@@ -108,7 +108,7 @@ def serve(page: Any, port: int | None, *, max_upload_mb: int, browser: bool) -> 
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    theme = gradio.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     try:
         _, address, _ = page.launch(
             server_name=HOST,
@@ -121,7 +121,7 @@ def serve(page: Any, port: int | None, *, max_upload_mb: int, browser: bool) -> 
             max_file_size=f"{max_upload_mb}mb",
             footer_links=[],
             ssr_mode=False,
-            theme=gradio.themes.Base(**fonts),
+            theme=theme,
             css=STYLE,
             # The second refuses pages of other sites that had their own name point to this machine.
             app_kwargs={"middleware": [Middleware(_Policy), Middleware(TrustedHostMiddleware, [HOST, "localhost"])]},

@@ -29,16 +29,22 @@ class Verdict:
 def read_verdict(layout: RunLayout) -> Verdict:
     """The verdict in the run's audit.json; of a run over folds, that of the first fold."""
     for directory in [layout.directory, *layout.folds[:1]]:
-        try:
-            verdict = json.loads((directory / AUDIT).read_text(encoding="utf-8"))["verdict"]
-            return Verdict(str(verdict["sentence"]), LEVELS.get(str(verdict["level"]), "doubt"))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            continue
+        verdict = _verdict_in(directory / AUDIT)
+        if verdict is not None:
+            return verdict
     return Verdict(
         "This run was not audited, so nothing is known of what its scores are worth. "
         f"python -m covidnet.audit run={layout.directory}",
         "doubt",
     )
+
+
+def _verdict_in(file: Path) -> Verdict | None:
+    try:
+        verdict = json.loads(file.read_text(encoding="utf-8"))["verdict"]
+        return Verdict(str(verdict["sentence"]), LEVELS.get(str(verdict["level"]), "doubt"))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def heading(layout: RunLayout, verdict: Verdict, notes: list[str], score: str | None) -> str:
@@ -55,7 +61,7 @@ def heading(layout: RunLayout, verdict: Verdict, notes: list[str], score: str | 
 
 
 def answer_text(answer: Answer) -> str:
-    """One image: its class or that there is none, the reasons against it, and how far it is from the training images."""
+    """One image: its class or that there is none, the reasons against it, its distance from the training images."""
     name = f"<code>{_safe(answer.path)}</code>"
     if answer.predicted is None:
         first = f'<p class="box doubt" role="status"><b>No prediction</b> for {name}.</p>'
@@ -63,7 +69,9 @@ def answer_text(answer: Answer) -> str:
         first = f'<p class="box plain" role="status"><b>{_safe(answer.predicted)}</b> for {name}.</p>'
     reasons = "".join(f"<li>{_safe(reason)}</li>" for reason in answer.reasons)
     distances = ", ".join(f"{kind} {value:.2f}" for kind, value in answer.distances.items())
-    measured = f"<p>Distance from the training images, in parts of the limit: {_safe(distances)}.</p>" if distances else ""
+    measured = (
+        f"<p>Distance from the training images, in parts of the limit: {_safe(distances)}.</p>" if distances else ""
+    )
     return first + (f"<ul>{reasons}</ul>" if reasons else "") + measured + f"<p>{_safe(RESEARCH_ONLY)}</p>"
 
 
