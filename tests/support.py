@@ -96,9 +96,11 @@ def call(script, *arguments):
     import predict
     import train
     from covidnet.commands.entry import run_command
+    from covidnet.demo.__main__ import main as demo
     from covidnet.export.__main__ import main as export
 
-    mains = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main, "export": export}
+    mains = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main, "export": export,
+             "demo": demo}  # fmt: skip
     main = mains[script]
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level

@@ -52,7 +52,7 @@ def _serve(asked: DemoConfig, settings: TrainConfig, layout: RunLayout, uploads:
     heading = texts.heading(
         layout, texts.read_verdict(layout), describe_models(predictor), texts.score_of(layout.metrics)
     )
-    page = build(heading, answering(predictor, overlays), overlays=overlays is not None)
+    page = build(heading, answering(predictor, overlays))
     address = serve(page, asked.port, max_upload_mb=asked.max_upload_mb, browser=asked.browser)
     say(f"open {address} on this machine; stop with Ctrl-C")
     say(RESEARCH_ONLY)

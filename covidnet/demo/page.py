@@ -7,14 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from covidnet.demo import texts
+from covidnet.demo.pictures import figure
 from covidnet.errors import ConfigError
 from covidnet.inference.stream import answer_batch, decode_file, decode_settings
 
 if TYPE_CHECKING:
-    from covidnet.data.images import Pixels
     from covidnet.inference.predictor import Predictor
     from covidnet.inference.saliency import Overlays
 
@@ -35,11 +33,19 @@ STYLE = """
 .doubt { background: #fdf0d5; border-color: #b26a00; }
 .fine { background: #e3f2e6; border-color: #2e7d32; }
 .plain { background: #e8eef7; border-color: #2f5d9b; }
-#heading h1 { font-size: 1.4rem; margin: 0 0 0.4em; }
+#heading h1 { font-size: 1.1rem; margin: 0 0 0.4em; overflow-wrap: anywhere; }
+#pictures figure { margin: 0 0 1em; }
+#pictures img { width: 100%; max-width: 420px; }
 #heading p, #answer p, #answer ul { margin: 0.4em 0; }
 """
 
-Shown = tuple[str, "dict[str, float] | None", "Pixels | None", "Pixels | None"]
+EVIDENCE = (
+    "Where the evidence for the prediction lies (Grad-CAM): bright for most. It shows where the network looked, not whether "
+    "what it saw there is right."
+)
+
+Shown = tuple[str, "dict[str, float] | None", str]
+"""Text, probabilities and pictures of an answer."""
 
 
 def keep_to_itself(folder: Path) -> None:
@@ -55,26 +61,26 @@ def keep_to_itself(folder: Path) -> None:
 
 
 def answering(predictor: Predictor, overlays: Overlays | None) -> Callable[[str | None], Shown]:
-    """What the page does with a file: text, probabilities, the picture as the network sees it, and the evidence."""
+    """What the page does with a file: text, probabilities, and pictures."""
 
     def answer(file: str | None) -> Shown:
         if file is None:
-            return "", None, None, None
+            return "", None, ""
         path = Path(file)
         decoded = decode_file(path.name, path, decode_settings(predictor))
         (found,) = answer_batch(predictor, [decoded])
-        seen = evidence = None
+        pictures = []
         if decoded.pixels is not None:
-            seen = _upright(np.broadcast_to(decoded.pixels, (3, *decoded.pixels.shape[1:])))
+            pictures.append(figure(decoded.pixels, "As the network sees it.", "The image at the network's size"))
             if overlays is not None and found.predicted is not None:
                 (drawn,) = overlays.draw(decoded.pixels[None], [predictor.classes.index(found.predicted)])
-                evidence = _upright(drawn)
-        return texts.answer_text(found), texts.probabilities(found, predictor.classes), seen, evidence
+                pictures.append(figure(drawn, EVIDENCE, f"Heat map of the evidence for {found.predicted}"))
+        return texts.answer_text(found), texts.probabilities(found, predictor.classes), "".join(pictures)
 
     return answer
 
 
-def build(heading: str, answer: Callable[[str | None], Shown], *, overlays: bool) -> Any:
+def build(heading: str, answer: Callable[[str | None], Shown]) -> Any:
     """The page as Gradio's Blocks."""
     import gradio
 
@@ -84,17 +90,10 @@ def build(heading: str, answer: Callable[[str | None], Shown], *, overlays: bool
             with gradio.Column():
                 file = gradio.File(label="Drop an image here, or click", type="filepath", elem_id="file")
                 text = gradio.HTML("", elem_id="answer")
-                bars = gradio.Label(label="Probability", elem_id="bars")
+                bars = gradio.Label(label="Probability", show_heading=False, elem_id="bars")
             with gradio.Column():
-                seen = gradio.Image(label="As the network sees it", interactive=False, buttons=[], elem_id="seen")
-                evidence = gradio.Image(
-                    label="Evidence for the prediction (Grad-CAM)",
-                    interactive=False,
-                    buttons=[],
-                    elem_id="evidence",
-                    visible=overlays,
-                )
-        file.change(answer, [file], [text, bars, seen, evidence], api_visibility="private", concurrency_limit=1)
+                pictures = gradio.HTML("", elem_id="pictures")
+        file.change(answer, [file], [text, bars, pictures], api_visibility="private", concurrency_limit=1)
     return page
 
 
@@ -146,8 +145,3 @@ class _Policy:
             await send(message)
 
         await self.app(scope, receive, with_policy)
-
-
-def _upright(pixels: Pixels) -> Pixels:
-    """From (3, H, W) to (H, W, 3)."""
-    return np.ascontiguousarray(np.moveaxis(pixels, 0, 2))

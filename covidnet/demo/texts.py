@@ -66,7 +66,8 @@ def answer_text(answer: Answer) -> str:
     if answer.predicted is None:
         first = f'<p class="box doubt" role="status"><b>No prediction</b> for {name}.</p>'
     else:
-        first = f'<p class="box plain" role="status"><b>{_safe(answer.predicted)}</b> for {name}.</p>'
+        share = f" (probability {max(answer.probabilities):.3f})" if answer.probabilities else ""
+        first = f'<p class="box plain" role="status"><b>{_safe(answer.predicted)}</b>{share} for {name}.</p>'
     reasons = "".join(f"<li>{_safe(reason)}</li>" for reason in answer.reasons)
     distances = ", ".join(f"{kind} {value:.2f}" for kind, value in answer.distances.items())
     measured = (
