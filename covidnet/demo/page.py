@@ -34,18 +34,24 @@ STYLE = """
 .fine { background: #e3f2e6; border-color: #2e7d32; }
 .plain { background: #e8eef7; border-color: #2f5d9b; }
 #heading h1 { font-size: 1.1rem; margin: 0 0 0.4em; overflow-wrap: anywhere; }
-#pictures figure { margin: 0 0 1em; }
-#pictures img { width: 100%; max-width: 420px; }
+#pictures .html-container, #pictures .prose { display: flex; flex-wrap: wrap; gap: 1em; }
+#pictures figure { margin: 0; flex: 1 1 220px; max-width: 320px; }
+#pictures img { width: 100%; display: block; margin: 0 0 0.4em; }
+.bars { width: 100%; border-collapse: collapse; margin: 0.6em 0; }
+.bars th, .bars td { padding: 0.2em 0.6em 0.2em 0; text-align: left; border: none; overflow-wrap: anywhere; }
+.bars .number { font-variant-numeric: tabular-nums; }
+.bars .bar { width: 60%; }
+.bars .bar span { display: block; height: 0.8em; min-width: 1px; background: #2f5d9b; border-radius: 2px; }
 #heading p, #answer p, #answer ul { margin: 0.4em 0; }
 """
 
 EVIDENCE = (
-    "Where the evidence for the prediction lies (Grad-CAM): bright for most. It shows where the network looked, not whether "
-    "what it saw there is right."
+    "Where the evidence for the prediction lies (Grad-CAM), bright for most. It shows where the network looked, not "
+    "whether it is right."
 )
 
-Shown = tuple[str, "dict[str, float] | None", str]
-"""Text, probabilities and pictures of an answer."""
+Shown = tuple[str, str]
+"""Text and pictures of an answer, as HTML."""
 
 
 def keep_to_itself(folder: Path) -> None:
@@ -61,11 +67,11 @@ def keep_to_itself(folder: Path) -> None:
 
 
 def answering(predictor: Predictor, overlays: Overlays | None) -> Callable[[str | None], Shown]:
-    """What the page does with a file: text, probabilities, and pictures."""
+    """What the page does with a file."""
 
     def answer(file: str | None) -> Shown:
         if file is None:
-            return "", None, ""
+            return "", ""
         path = Path(file)
         decoded = decode_file(path.name, path, decode_settings(predictor))
         (found,) = answer_batch(predictor, [decoded])
@@ -75,7 +81,7 @@ def answering(predictor: Predictor, overlays: Overlays | None) -> Callable[[str 
             if overlays is not None and found.predicted is not None:
                 (drawn,) = overlays.draw(decoded.pixels[None], [predictor.classes.index(found.predicted)])
                 pictures.append(figure(drawn, EVIDENCE, f"Heat map of the evidence for {found.predicted}"))
-        return texts.answer_text(found), texts.probabilities(found, predictor.classes), "".join(pictures)
+        return texts.answer_text(found, predictor.classes), "".join(pictures)
 
     return answer
 
@@ -90,10 +96,9 @@ def build(heading: str, answer: Callable[[str | None], Shown]) -> Any:
             with gradio.Column():
                 file = gradio.File(label="Drop an image here, or click", type="filepath", elem_id="file")
                 text = gradio.HTML("", elem_id="answer")
-                bars = gradio.Label(label="Probability", show_heading=False, elem_id="bars")
             with gradio.Column():
                 pictures = gradio.HTML("", elem_id="pictures")
-        file.change(answer, [file], [text, bars, pictures], api_visibility="private", concurrency_limit=1)
+        file.change(answer, [file], [text, pictures], api_visibility="private", concurrency_limit=1)
     return page
 
 

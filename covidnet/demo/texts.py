@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from covidnet.console import RESEARCH_ONLY, showable
+from covidnet.console import RESEARCH_ONLY
 from covidnet.data.study import printable
 from covidnet.inference.answer import Answer
+from covidnet.ood.files import KINDS
 from covidnet.runs.layout import RunLayout
 
 AUDIT = "audit.json"
@@ -55,32 +57,33 @@ def heading(layout: RunLayout, verdict: Verdict, notes: list[str], score: str | 
         f"<h1>What the run <code>{name}</code> says of an image</h1>",
         *([f"<p>{_safe(score)}</p>"] if score else []),
         f'<p class="box {verdict.style}"><b>Audit of the run.</b> {_safe(verdict.sentence)}</p>',
-        *(f"<p>{_safe(note)}</p>" for note in notes),
+        *(f"<p>{_safe(note[:1].upper() + note[1:])}.</p>" for note in notes),
     ]
     return "\n".join(lines)
 
 
-def answer_text(answer: Answer) -> str:
-    """One image: its class or that there is none, the reasons against it, its distance from the training images."""
+def answer_text(answer: Answer, classes: Sequence[str]) -> str:
+    """One image: its class or that there is none, the probabilities, the reasons against it, and how far it is off."""
     name = f"<code>{_safe(answer.path)}</code>"
-    if answer.predicted is None:
+    if answer.predicted is None or answer.probabilities is None:
         first = f'<p class="box doubt" role="status"><b>No prediction</b> for {name}.</p>'
     else:
-        share = f" (probability {max(answer.probabilities):.3f})" if answer.probabilities else ""
-        first = f'<p class="box plain" role="status"><b>{_safe(answer.predicted)}</b>{share} for {name}.</p>'
+        first = f'<p class="box plain" role="status"><b>{_safe(answer.predicted)}</b> for {name}.</p>'
+        first += _bars(zip(classes, answer.probabilities, strict=True))
     reasons = "".join(f"<li>{_safe(reason)}</li>" for reason in answer.reasons)
-    distances = ", ".join(f"{kind} {value:.2f}" for kind, value in answer.distances.items())
-    measured = (
-        f"<p>Distance from the training images, in parts of the limit: {_safe(distances)}.</p>" if distances else ""
-    )
+    distances = ", ".join(f"{KINDS[kind]} {value:.2f}" for kind, value in answer.distances.items())
+    measured = f"<p>Distance from the training images, in parts of the limit: {distances}.</p>" if distances else ""
     return first + (f"<ul>{reasons}</ul>" if reasons else "") + measured + f"<p>{_safe(RESEARCH_ONLY)}</p>"
 
 
-def probabilities(answer: Answer, classes: tuple[str, ...]) -> dict[str, float] | None:
-    """By class, for the bars; None where the run abstains."""
-    if answer.probabilities is None:
-        return None
-    return {showable(name, "utf-8"): value for name, value in zip(classes, answer.probabilities, strict=True)}
+def _bars(probabilities: Iterable[tuple[str, float]]) -> str:
+    """A table of classes with a bar for each, the most probable first."""
+    rows = (
+        f'<tr><th scope="row">{_safe(name)}</th><td class="number">{value:.3f}</td>'
+        f'<td class="bar"><span style="width: {100 * value:.1f}%"></span></td></tr>'
+        for name, value in sorted(probabilities, key=lambda pair: -pair[1])
+    )
+    return f'<table class="bars" aria-label="Probabilities">{"".join(rows)}</table>'
 
 
 def score_of(metrics: Path) -> str | None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from covidnet.demo.pictures import figure
-from covidnet.demo.texts import answer_text, heading, probabilities, read_verdict, score_of
+from covidnet.demo.texts import answer_text, heading, read_verdict, score_of
 from covidnet.inference.answer import Answer
 from covidnet.runs.layout import RunLayout
 
@@ -18,7 +18,8 @@ def test_no_text_of_a_file_becomes_markup(tmp_path):
     page = heading(layout, read_verdict(layout), [NASTY], NASTY)
     assert page.count(CLEAN) == 3 and "<img" not in page
     for answer in (Answer(NASTY, NASTY, (0.5, 0.5), (NASTY,)), Answer(NASTY, None, None, (NASTY,))):
-        assert answer_text(answer).count(CLEAN) >= 2 and "<img" not in answer_text(answer)
+        text = answer_text(answer, (NASTY, "normal"))
+        assert text.count(CLEAN) == (4 if answer.predicted else 2) and "<img" not in text
     assert 'alt="&lt;b&gt;&quot;"' in figure(np.zeros((1, 2, 2), dtype=np.uint8), NASTY, '<b>"')
 
 
@@ -50,13 +51,11 @@ def test_a_run_over_folds_has_the_audit_of_its_first(tmp_path):
 
 
 def test_what_an_answer_says():
-    seen = Answer("a.png", "covid", (0.75, 0.25), (), {"features": 0.5})
-    text = answer_text(seen)
-    assert "<b>covid</b> (probability 0.750)" in text and "features 0.50" in text and "never a diagnosis" in text
-    assert probabilities(seen, ("covid", "normal")) == {"covid": 0.75, "normal": 0.25}
-    refused = Answer("a.png", None, None, ("blank: yes", "odd shape: yes"))
-    assert "<b>No prediction</b>" in answer_text(refused) and answer_text(refused).count("<li>") == 2
-    assert probabilities(refused, ("covid", "normal")) is None
+    text = answer_text(Answer("a.png", "b", (0.25, 0.75), (), {"features": 0.5}), ("a", "b"))
+    assert "<b>b</b> for <code>a.png</code>" in text and "features 0.50" in text and "never a diagnosis" in text
+    assert text.index("0.750") < text.index("0.250") and "width: 75.0%" in text
+    refused = answer_text(Answer("a.png", None, None, ("blank: yes", "odd shape: yes")), ("a", "b"))
+    assert "<b>No prediction</b>" in refused and refused.count("<li>") == 2 and "<table" not in refused
 
 
 def test_the_score_with_its_interval_and_its_warning(tmp_path):
