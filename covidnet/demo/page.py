@@ -37,6 +37,7 @@ STYLE = """
 #pictures .html-container, #pictures .prose { display: flex; flex-wrap: wrap; gap: 1em; }
 #pictures figure { margin: 0; flex: 1 1 220px; max-width: 320px; }
 #pictures img { width: 100%; display: block; margin: 0 0 0.4em; }
+.bars tr { border: none !important; }
 .bars { width: 100%; border-collapse: collapse; margin: 0.6em 0; }
 .bars th, .bars td { padding: 0.2em 0.6em 0.2em 0; text-align: left; border: none; overflow-wrap: anywhere; }
 .bars .number { font-variant-numeric: tabular-nums; }

@@ -35,7 +35,9 @@ def test_without_gradio_the_extra_is_named(run, command, monkeypatch):
     assert line == "error: python -m covidnet.demo needs an optional package: pip install 'covidnet[demo]'"
 
 
-def test_a_taken_port_is_told(run, command):
+def test_a_taken_port_is_told(run, command, monkeypatch):
+    for name in ("GRADIO_ANALYTICS_ENABLED", "GRADIO_TEMP_DIR", "HF_HUB_DISABLE_TELEMETRY", "NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")  # so that it is as before afterwards
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
