@@ -43,7 +43,7 @@ def test_the_run_directory_holds_what_it_promises(typed):
         "confusion_matrix.png", "test_images.png", "environment.json", "train.log", "tensorboard/hparams.yaml",
         "calibration.json", "calibration.png", "roc.png", "audit.json", "audit.md",
         "audit_shortcuts.png", "audit_views.png", "audit_after_training.png",
-        "test_saliency.png", "saliency.csv", "saliency.json", "saliency/maps.npz",
+        "test_saliency.png", "saliency.csv", "saliency.json", "saliency/maps.npz", "features.npz",
         *(f"saliency/{number:04d}_gradcam.png" for number in range(1, 5)),
     }  # fmt: skip
     for name in ("dataset", "batch", "curves", "confusion_matrix", "test_images", "calibration", "roc"):
