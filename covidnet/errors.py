@@ -35,6 +35,10 @@ class ExplainError(CovidnetError):
     """A model's answers cannot be explained as asked."""
 
 
+class ExportError(CovidnetError):
+    """A network cannot be exported as asked, or the exported file does not give its numbers."""
+
+
 class MissingExtraError(CovidnetError):
     """An optional package is needed; the message names the extra that installs it."""
 

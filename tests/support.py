@@ -93,10 +93,15 @@ def call(script, *arguments):
     from hydra.core.hydra_config import HydraConfig
 
     import evaluate
+    import predict
     import train
     from covidnet.commands.entry import run_command
+    from covidnet.demo.__main__ import main as demo
+    from covidnet.export.__main__ import main as export
 
-    main = {"train": train.main, "evaluate": evaluate.main}[script]
+    mains = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main, "export": export,
+             "demo": demo}  # fmt: skip
+    main = mains[script]
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     out, err = io.StringIO(), io.StringIO()

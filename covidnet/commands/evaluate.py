@@ -19,13 +19,13 @@ from covidnet.commands.rescore import (
 )
 from covidnet.compute import prepare_process
 from covidnet.config.check import check
-from covidnet.config.schema import CsvData, EvaluateConfig, TrainConfig
+from covidnet.config.schema import EvaluateConfig, TrainConfig
 from covidnet.console import say
 from covidnet.data.changes import describe_changes, list_changes
 from covidnet.data.split import SplitRow, read_split
 from covidnet.errors import ConfigError, DataError
 from covidnet.runs.layout import FOLD, RunLayout, open_run
-from covidnet.runs.recorded import recorded_root, recorded_split, recorded_table
+from covidnet.runs.recorded import recorded_root, recorded_split, with_recorded_table
 
 if TYPE_CHECKING:
     from covidnet.data.dataset import XrayDataset
@@ -58,7 +58,7 @@ def _score_run(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout, 
         rescore(asked, settings, layout)
         return None
     root = recorded_root(whole, asked.data_root)
-    return score(asked, _with_table(settings, whole), layout, read_split(layout.split), root)
+    return score(asked, with_recorded_table(settings, whole), layout, read_split(layout.split), root)
 
 
 def _with_external(settings: TrainConfig, asked: EvaluateConfig) -> TrainConfig:
@@ -74,14 +74,6 @@ def _with_report(settings: TrainConfig, asked: EvaluateConfig) -> TrainConfig:
     if asked.report is None:
         return settings
     return settings.model_copy(update={"report": settings.report.model_copy(update={"enabled": asked.report})})
-
-
-def _with_table(settings: TrainConfig, layout: RunLayout) -> TrainConfig:
-    """The table where the run found it, whatever the present directory is."""
-    table = recorded_table(layout)
-    if table is None or not isinstance(settings.data, CsvData):
-        return settings
-    return settings.model_copy(update={"data": settings.data.model_copy(update={"table": table})})
 
 
 def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout) -> None:
@@ -124,6 +116,7 @@ def score(
 
     from covidnet.data.dataset import open_dataset
     from covidnet.data.external import PART, open_external
+    from covidnet.models.device import usable_device
     from covidnet.models.predict import load_network, predict
     from covidnet.reporting.results import Protocol, save_results, summarize
     from covidnet.training.build import build_datamodule
@@ -134,7 +127,7 @@ def score(
     started = time.perf_counter()
     if settings.compute.num_threads is not None:
         torch.set_num_threads(settings.compute.num_threads)
-    device = _device(asked.device)
+    device = usable_device(asked.device)
     network, classes = load_network(layout.best if asked.checkpoint == "best" else layout.last)
     external = open_external(settings.data, classes)
     # An unreadable image is one that changed, and is told and refused with the others.
@@ -185,18 +178,6 @@ def score(
     if asked.checkpoint == "best":
         say(_compare(layout.predictions, directory / "predictions.csv"))
     return dataset
-
-
-def _device(name: str) -> str:
-    import torch
-
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"device={name}: {str(error).splitlines()[0]}. Allowed: cpu, cuda, cuda:1, mps ..."
-        ) from error
-    return name
 
 
 def _refuse_changes(changes: Sequence[str], allowed: bool, root: Path) -> None:

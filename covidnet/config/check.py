@@ -28,6 +28,7 @@ HOW_TO_GIVE = {
     "or try experiment=demo, which needs no data",
     "data.table": "give the table that lists the images, data.table=PATH",
     "run": "give the directory of a finished run, run=outputs/...",
+    "input": "give an image or a folder of images, input=PATH",
 }
 
 

@@ -16,7 +16,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from covidnet.config.check import check, unknown_key
-from covidnet.config.schema import AuditCommandConfig, EvaluateConfig, Section, TrainConfig
+from covidnet.config.schema import (
+    AuditCommandConfig,
+    DemoConfig,
+    EvaluateConfig,
+    ExportConfig,
+    PredictConfig,
+    Section,
+    TrainConfig,
+)
 from covidnet.errors import ConfigError, MissingExtraError
 from covidnet.naming import did_you_mean
 
@@ -29,7 +37,14 @@ PLUGIN_EXTRAS = {
 }
 """Choices that Hydra's plugins bring, and the extra that installs each."""
 
-SCHEMAS: dict[str, type[Section]] = {"train": TrainConfig, "evaluate": EvaluateConfig, "audit": AuditCommandConfig}
+SCHEMAS: dict[str, type[Section]] = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "audit": AuditCommandConfig,
+    "predict": PredictConfig,
+    "export": ExportConfig,
+    "demo": DemoConfig,
+}
 MULTIRUN = frozenset({"-m", "--multirun", "hydra.mode=MULTIRUN"})
 
 

@@ -550,3 +550,47 @@ class EvaluateConfig(Section):
         if self.saliency.every is not None:
             raise ValueError(f"saliency.every={self.saliency.every} is for train.py: an evaluation has no epochs")
         return self
+
+
+class PredictConfig(Section):
+    """Everything that defines a run of predict.py."""
+
+    run: Name
+    input: Name
+    format: Literal["csv", "json"]
+    output: Name | None
+    abstain: bool
+    calibrate: Literal["none", "temperature"] | None
+    overlays: bool
+    batch_size: PositiveInt | None
+    device: Name
+
+
+class ExportConfig(Section):
+    """Everything that defines a run of python -m covidnet.export."""
+
+    run: Name
+    format: Literal["onnx", "torch"]
+    int8: bool
+    calibrate: Literal["none", "temperature"] | None
+    images: PositiveInt
+    output: Name | None
+    data_root: str | None
+
+    @model_validator(mode="after")
+    def _quantised_as_onnx(self) -> ExportConfig:
+        if self.int8 and self.format != "onnx":
+            raise ValueError(f"int8=true is for format=onnx; found format={self.format}")
+        return self
+
+
+class DemoConfig(Section):
+    """Everything that defines a run of python -m covidnet.demo."""
+
+    run: Name
+    port: Annotated[int, Field(ge=1, le=65_535)] | None
+    browser: bool
+    calibrate: Literal["none", "temperature"] | None
+    overlays: bool
+    max_upload_mb: Annotated[int, Field(ge=1, le=1000)]
+    device: Name

@@ -106,6 +106,17 @@ def scan_folder(root: Path) -> Scan:
     return scan
 
 
+def image_files(root: Path) -> list[str]:
+    """Every image file below ``root``, whatever folder it lies in: posix paths relative to it, sorted.
+
+    Hidden files and links are treated as by `scan_folder`.
+
+    Raises:
+        DataError: A folder cannot be read.
+    """
+    return sorted(path.relative_to(root).as_posix() for path in _image_files(Scan(root)))
+
+
 def check_root(root: Path) -> None:
     """Refuse a root that is no folder.
 

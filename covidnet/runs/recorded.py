@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from covidnet.config.schema import CsvData, TrainConfig
 from covidnet.data.split import Split, SplitRow
 from covidnet.errors import DataError, RunError
 from covidnet.runs.layout import RunLayout
@@ -40,6 +41,14 @@ def recorded_table(layout: RunLayout) -> str | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return None if table is None else str(table)
+
+
+def with_recorded_table(settings: TrainConfig, layout: RunLayout) -> TrainConfig:
+    """The settings with the table where the run found it, whatever the present directory is."""
+    table = recorded_table(layout)
+    if table is None or not isinstance(settings.data, CsvData):
+        return settings
+    return settings.model_copy(update={"data": settings.data.model_copy(update={"table": table})})
 
 
 def recorded_split(recorded: Sequence[SplitRow], positions: Mapping[str, int]) -> Split:

@@ -46,6 +46,7 @@ from covidnet.training.history import Row, best_row, read_history
 from covidnet.training.needs import check_needs
 from covidnet.training.page import show_results
 from covidnet.training.pruning import MedianPruning
+from covidnet.training.reference import save_training_look
 from covidnet.training.saliency import check_layer, describe_saliency, explain_training
 from covidnet.training.study import save_batch, save_study
 
@@ -288,6 +289,7 @@ def _finish(
     figures = save_results(
         layout.directory, predictions, "test", dataset, positive, protocol, rows, seconds, rule, options
     )
+    save_training_look(layout, dataset, data, network)
     tested = predictions.of_split("test")
     figures += explain_training(settings, layout.directory, dataset, data, network, tested)
     if logger is not None:

@@ -34,6 +34,8 @@ def imports(*typed, cwd):
         ),
         (["train.py", "data.root=/nowhere"], 2, "data.root=/nowhere: no such folder."),
         (["evaluate.py", "run=/nowhere"], 1, "/nowhere: no such run directory."),
+        (["predict.py", "--help"], 0, "python predict.py run=outputs/RUN input=film.png"),
+        (["predict.py", "run=/nowhere", "input=x"], 1, "/nowhere: no such run directory."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -44,7 +44,7 @@ def test_the_run_directory_holds_what_it_promises(typed):
         "calibration.json", "calibration.png", "roc.png", "audit.json", "audit.md",
         "audit_shortcuts.png", "audit_views.png", "audit_after_training.png",
         "report.html", "model_card.md", "checklist.md", "thumbnails.npz",
-        "test_saliency.png", "saliency.csv", "saliency.json", "saliency/maps.npz",
+        "test_saliency.png", "saliency.csv", "saliency.json", "saliency/maps.npz", "features.npz",
         *(f"saliency/{number:04d}_gradcam.png" for number in range(1, 5)),
     }  # fmt: skip
     for name in ("dataset", "batch", "curves", "confusion_matrix", "test_images", "calibration", "roc"):

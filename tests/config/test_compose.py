@@ -11,7 +11,7 @@ from covidnet.config.schema import EvaluateConfig, PhantomData, SGDConfig
 from covidnet.errors import ConfigError
 
 FILES = sorted(path.relative_to(CONFIG_DIR).with_suffix("").as_posix() for path in CONFIG_DIR.rglob("*.yaml"))
-ROOTS = {"train", "evaluate", "audit"}
+ROOTS = {"train", "evaluate", "audit", "predict", "export", "demo"}
 HYDRAS = {file for file in FILES if file.startswith("hydra/")}
 PARTS = {"data/base", "audit/base"}  # no choices by themselves: other files of their groups begin with them
 CHOICES = [file for file in FILES if file not in ROOTS | HYDRAS | PARTS]

@@ -1,0 +1,25 @@
+"""CSV cells that no spreadsheet takes for a formula, whatever strangers call their files.
+
+A cell that begins with one of ``= + - @`` is computed when the table is opened (OWASP, "CSV injection"). Paths get
+``./`` in front, which names the same file to every program, and other texts an apostrophe. All cells are quoted, so
+that a spreadsheet whose separator is a semicolon does not begin a cell in the middle of a name.
+"""
+
+from __future__ import annotations
+
+STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+"""The last four are the wide forms, which some spreadsheets read alike."""
+
+
+def safe_path(path: str) -> str:
+    """A relative path that names the same file and begins no formula."""
+    return f"./{path}" if _begins_formula(path) else path
+
+
+def safe_text(text: str) -> str:
+    """A text that begins no formula."""
+    return f"'{text}" if _begins_formula(text) else text
+
+
+def _begins_formula(text: str) -> bool:
+    return text.lstrip().startswith(STARTS)

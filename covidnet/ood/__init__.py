@@ -1,0 +1,1 @@
+"""Out-of-distribution detection: whether an image looks like those that a network was trained on."""
