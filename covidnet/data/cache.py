@@ -44,7 +44,7 @@ def cache_pixels(files: Sequence[Path], settings: DecodeSettings, cache_dir: Pat
         DataError: The cache cannot be written or is damaged, or a file changed while it was read.
     """
     started = time.perf_counter()
-    hashes = list(in_threads(_hash_file, files, "reading files"))
+    hashes = list(in_threads(lambda file: _hash_file(file, settings.max_pixels), files, "reading files"))
     readable = {digest: file for file, digest in zip(files, hashes, strict=True) if isinstance(digest, str)}
     entry = cache_dir / f"pixels-{_key(sorted(readable), settings)}"
     built = False
@@ -119,7 +119,7 @@ def _decode_hashed(digest: str, file: Path, settings: DecodeSettings) -> tuple[P
     """
     changed = DataError(f"{file}: changed while it was read. Start again when nothing writes to it.")
     try:
-        content = read_content(file)
+        content = read_content(file, settings.max_pixels)
     except UnreadableImageError:
         raise changed from None
     if hashlib.sha256(content).hexdigest() != digest:
@@ -148,12 +148,8 @@ def _open(
     return index, np.memmap(entry / PLANES, dtype=np.uint8, mode="r", shape=shape)
 
 
-def _hash_file(file: Path) -> str | UnreadableImageError:
-    digest = hashlib.sha256()
+def _hash_file(file: Path, max_pixels: int) -> str | UnreadableImageError:
     try:
-        with file.open("rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        return UnreadableImageError(f"cannot be read: {error.strerror}")
-    return digest.hexdigest()
+        return hashlib.sha256(read_content(file, max_pixels)).hexdigest()
+    except UnreadableImageError as error:
+        return error

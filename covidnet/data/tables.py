@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from covidnet.errors import DataError
+from covidnet.untrusted import read_plain
 
 SEPARATORS = (",", ";", "\t", "|")
 FIELD_LIMIT = 1 << 20
@@ -103,7 +104,7 @@ def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str
 
 def _decode(path: Path, encoding: str) -> str:
     try:
-        content = path.read_bytes()
+        content = read_plain(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such table.") from None
     except OSError as error:
