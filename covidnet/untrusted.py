@@ -116,7 +116,7 @@ def open_arrays(path: Path, most: int = MOST_ARRAYS) -> Iterator[Any]:
 
 
 def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """numpy makes room for what an array's header claims before it reads anything of it."""
+    """Numpy makes room for what an array's header claims before it reads anything of it."""
     with archive.open(member) as opened:
         version = np.lib.format.read_magic(opened)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from covidnet.errors import RunError
 from covidnet.files import read_csv, write_csv, write_with
+from covidnet.untrusted import numbers, open_arrays
 
 GRAD_CAM, INTEGRATED = "gradcam", "integrated_gradients"
 TITLES = {GRAD_CAM: "Grad-CAM", INTEGRATED: "integrated gradients"}
@@ -122,9 +123,15 @@ def read_maps(directory: Path) -> dict[str, NDArray[np.float32]]:
     """
     file = directory / FOLDER / MAPS
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return {method: arrays[method].astype(np.float32) for method in TITLES if method in arrays}
+        with open_arrays(file) as arrays:
+            return {method: _maps(arrays[method]) for method in TITLES if method in arrays}
     except FileNotFoundError as error:
         raise RunError(f"{file}: missing. {HOW}") from error
     except Exception as error:  # numpy and zipfile raise nearly anything on a damaged file
         raise RunError(f"{file}: not the maps that train.py writes ({error}).") from error
+
+
+def _maps(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    if values.ndim != 3:
+        raise ValueError(f"found an array of shape {values.shape}, expected (N, h, w)")
+    return numbers(values).astype(np.float32)

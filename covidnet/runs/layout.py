@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from covidnet.config.stored import read_config, read_texts
 from covidnet.errors import RunError
+from covidnet.runs.trust import refuse_links_outside
 
 FOLD = "fold="
 
@@ -93,7 +95,7 @@ def open_run(directory: str) -> tuple[RunLayout, DictConfig]:
     """A run directory and its stored configuration.
 
     Raises:
-        RunError: It is not a run directory.
+        RunError: It is not a run directory, or one with which a stranger could reach out of it.
     """
     layout = RunLayout(Path(directory).expanduser())
     if not layout.directory.is_dir():
@@ -102,12 +104,10 @@ def open_run(directory: str) -> tuple[RunLayout, DictConfig]:
         )
     if not layout.config.is_file():
         raise RunError(f"{directory}: not a run directory, {layout.config} is missing. Give one that train.py made.")
-    config = OmegaConf.load(layout.config)
-    if not isinstance(config, DictConfig):
-        raise RunError(f"{layout.config}: not a configuration.")
-    return layout, config
+    refuse_links_outside(layout.directory)
+    return layout, read_config(layout.config)
 
 
 def read_overrides(layout: RunLayout) -> list[str]:
     """What was given on the command line of the run."""
-    return [str(item) for item in OmegaConf.load(layout.overrides)] if layout.overrides.is_file() else []
+    return read_texts(layout.overrides) if layout.overrides.is_file() else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import numpy as np
 
 from covidnet.config.schema import CsvData, TrainConfig
 from covidnet.data.split import Split, SplitRow
-from covidnet.errors import DataError, RunError
+from covidnet.errors import CovidnetError, DataError, RunError
 from covidnet.runs.layout import RunLayout
+from covidnet.untrusted import read_object
 
 
 def recorded_root(layout: RunLayout, given: str | None) -> Path:
@@ -29,16 +29,16 @@ def recorded_root(layout: RunLayout, given: str | None) -> Path:
 
 def _found_in(layout: RunLayout) -> Path:
     try:
-        return Path(json.loads(layout.environment.read_text())["data"]["root"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Path(str(read_object(layout.environment)["data"]["root"]))
+    except (CovidnetError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{layout.environment}: does not say where the images are. Give data_root=PATH.") from error
 
 
 def recorded_table(layout: RunLayout) -> str | None:
     """The table that the run read, or None where it read none."""
     try:
-        table = json.loads(layout.environment.read_text())["data"].get("table")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        table = read_object(layout.environment)["data"].get("table")
+    except (CovidnetError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return None if table is None else str(table)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from covidnet.runs.single import as_single_run, free_memory
 from covidnet.sweeps.layout import SweepLayout, SweepRecord
 from covidnet.sweeps.plan import swept_values
 from covidnet.training.history import best_row, read_history
+from covidnet.untrusted import read_object
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def _position(job: SweepJob) -> str:
 
 
 def _outcome(run: RunLayout) -> str:
-    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    metrics = read_object(run.metrics)
     accuracy = metrics["accuracy"]
     return (
         f"{metrics['split']} accuracy {accuracy['value']:.2f} [{accuracy['low']:.2f}, {accuracy['high']:.2f}], "

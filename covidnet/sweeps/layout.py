@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from covidnet.errors import RunError
 from covidnet.files import write_json
+from covidnet.untrusted import read_object
 
 FORMAT = 1
 
@@ -101,14 +101,14 @@ def read_record(layout: SweepLayout) -> SweepRecord:
             "printed, such as outputs/DATE_TIME_sweep."
         )
     try:
-        content = json.loads(layout.record.read_text(encoding="utf-8"))
+        content = read_object(layout.record)
         jobs = content["jobs"]
         return SweepRecord(
             swept=_texts(content["swept"]),
             fixed=_texts(content["fixed"]),
             jobs=None if jobs is None else {str(name): dict(values) for name, values in jobs.items()},
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{layout.record}: not the record of a sweep ({error}).") from error
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from covidnet import __version__
+from covidnet.config.stored import read_values
 from covidnet.console import RESEARCH_ONLY
 from covidnet.errors import CovidnetError
 from covidnet.figures.svg import Plot
@@ -238,9 +237,9 @@ def _repeat(results: SweepResults, first: RunFiles | None) -> RepeatSection:
 def _command(directory: Path, environment: dict[str, object]) -> list[str]:
     """From what Hydra recorded of the sweep; nothing where it recorded nothing."""
     try:
-        recorded = OmegaConf.load(directory / "multirun.yaml")
-        overrides = [str(text) for text in recorded.hydra.overrides.task]
-        options = [str(text) for text in recorded.hydra.overrides.hydra]
+        recorded = read_values(directory / "multirun.yaml")["hydra"]["overrides"]
+        overrides = [str(text) for text in recorded["task"]]
+        options = [str(text) for text in recorded["hydra"]]
     except Exception:  # YAML and OmegaConf raise nearly anything on a damaged file
         return []
     kept = [text for text in options if text.startswith(("hydra/", "hydra.launcher", "hydra.sweeper"))]

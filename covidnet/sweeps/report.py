@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-from omegaconf import OmegaConf
 from rich.markup import escape
 from rich.table import Table
 
+from covidnet.config.stored import read_values
 from covidnet.console import RESEARCH_ONLY, console, say
 from covidnet.naming import short_value
 from covidnet.runs.layout import RunLayout
@@ -99,10 +99,12 @@ def _print(
 def _print_best_trial(sweep: Sweep) -> None:
     """What a search found, as its sweeper wrote it down."""
     found = sweep.layout.directory / "optimization_results.yaml"
-    best = OmegaConf.load(found) if found.is_file() else OmegaConf.create()
-    if "best_params" in best:
-        values = " ".join(f"{key}={short_value(str(value))}" for key, value in best.best_params.items())
-        say(f"best trial: {values}; validation loss {best.best_value:.4g}")
+    best = read_values(found) if found.is_file() else {}
+    try:
+        values = " ".join(f"{key}={short_value(str(value))}" for key, value in best["best_params"].items())
+        say(f"best trial: {values}; validation loss {best['best_value']:.4g}")
+    except (KeyError, TypeError, ValueError, AttributeError):  # a search that ended early, or a stranger's file
+        return
 
 
 def _title(sweep: Sweep, run: SweepRun) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from covidnet.config.schema import TrainConfig
+from covidnet.untrusted import read_object
 
 FINAL = {
     "final/accuracy": ("accuracy", "value"),
@@ -40,7 +40,7 @@ def add_results(
 ) -> None:
     """Show the final figures, and the final metrics beside the overrides in the HPARAMS tab."""
     _add_figures(logger, figures)
-    metrics = json.loads(metrics_file.read_text())
+    metrics = read_object(metrics_file)
     final = {}
     for name, keys in FINAL.items():
         value = metrics

@@ -21,9 +21,24 @@ from .cases import SIDE, Case
 from .pictures import drawn, saved
 
 HOSTILE = (
-    b"", b"\0", b"\xff" * 2, b"\xff" * 8, b"-1", b"1e400", b"nan", b"9" * 5000, b"\\" * 100, b"\x1b[31m", b"\xff\xfe\xfd",
-    b"../../etc/passwd", b"<script>alert(1)</script>", b"a\nb", b"1.2.840.10008.1.2.4.50", b"\0\0\0\0", b"\x01\x80",
-)  # fmt: skip
+    b"",
+    b"\0",
+    b"\xff" * 2,
+    b"\xff" * 8,
+    b"-1",
+    b"1e400",
+    b"nan",
+    b"9" * 5000,
+    b"\\" * 100,
+    b"\x1b[31m",
+    b"\xff\xfe\xfd",
+    b"../../etc/passwd",
+    b"<script>alert(1)</script>",
+    b"a\nb",
+    b"1.2.840.10008.1.2.4.50",
+    b"\0\0\0\0",
+    b"\x01\x80",
+)
 
 
 def dicom_case(rng):
@@ -142,5 +157,7 @@ def liar(rng):
         content = dicom(grey, syntaxes[rng.integers(5)], frame=rng.bytes(int(rng.choice([2, 10, 500]))))
     else:
         plain = dicom(grey, ExplicitVRLittleEndian)
-        content = plain.replace(ExplicitVRLittleEndian.encode() + b"\0", DeflatedExplicitVRLittleEndian.encode()[:20], 1)
+        content = plain.replace(
+            ExplicitVRLittleEndian.encode() + b"\0", DeflatedExplicitVRLittleEndian.encode()[:20], 1
+        )
     return Case("DICOM that lies of itself", suffix(rng), content)

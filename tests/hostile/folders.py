@@ -125,7 +125,7 @@ def _judge_pixels(case, path, found, tally):
         return
     if case.pixels is not None:
         expected = case.pixels if case.pixels.ndim == 3 else case.pixels[..., None]
-        shown = np.broadcast_to(found.transpose(1, 2, 0), expected.shape[:2] + (max(expected.shape[2], found.shape[0]),))
+        shown = np.broadcast_to(found.transpose(1, 2, 0), (*expected.shape[:2], max(expected.shape[2], found.shape[0])))
         worst = np.abs(shown.astype(int) - expected.astype(int)).max()
         if worst > case.tolerance:
             tally.fail(case.kind, f"{path!r}: pixels differ by {worst}")

@@ -17,11 +17,17 @@ LOSSLESS = {
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".PNG", ".JpG", ".jfif", ".dcm")
 HUGE = 100_000
 BROKEN_EXIF = (
-    b"", b"Exif", b"Exif\0\0", b"Exif\0\0II*\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff",
-    b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\xff\xff\xff\xff\x06\0\0\0", b"Exif\0\0" + b"\xff" * 4000,
+    b"",
+    b"Exif",
+    b"Exif\0\0",
+    b"Exif\0\0II*\0",
+    b"Exif\0\0MM\0*\xff\xff\xff\xff",
+    b"Exif\0\0II*\0\x08\0\0\0\xff\xff",
+    b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\xff\xff\xff\xff\x06\0\0\0",
+    b"Exif\0\0" + b"\xff" * 4000,
     b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x01\0\0\0a\0\0\0\0\0\0\0",
     b"Exif\0\0II*\0\x08\0\0\0\x02\0" + 2 * b"\x69\x87\x04\0\x01\0\0\0\x08\0\0\0" + b"\x08\0\0\0",
-)  # fmt: skip
+)
 
 
 def picture_case(rng):

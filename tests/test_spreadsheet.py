@@ -1,6 +1,6 @@
 import pytest
 
-from covidnet.inference.spreadsheet import safe_path, safe_text
+from covidnet.spreadsheet import safe_path, safe_text
 
 
 @pytest.mark.parametrize("name", ["=1+1.png", "+1.png", "-1.png", "@SUM(A1).png", " =1.png", "\t=1.png", "＝1.png"])

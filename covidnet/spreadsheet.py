@@ -23,3 +23,28 @@ def safe_text(text: str) -> str:
 
 def _begins_formula(text: str) -> bool:
     return text.lstrip().startswith(STARTS)
+
+
+def guarded(value: object) -> object:
+    """A cell of a table that is read back: an apostrophe before a text that begins a formula, see `unguarded`.
+
+    Numbers, also as text, stay as they are; a text that already looks guarded gets one more apostrophe.
+    """
+    return f"'{value}" if isinstance(value, str) and _looks_guarded(value) and not _is_number(value) else value
+
+
+def unguarded(text: str) -> str:
+    """What `guarded` was given."""
+    return text[1:] if text.startswith("'") and _looks_guarded(text) else text
+
+
+def _looks_guarded(text: str) -> bool:
+    return _begins_formula(text.lstrip("'"))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
