@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
@@ -36,3 +36,14 @@ def short_value(text: str, limit: int = 40) -> str:
     if re.fullmatch(r"-?\d+\.\d{5,}(e-?\d+)?", text):
         return f"{float(text):.4g}"
     return text if len(text) <= limit else f"...{text[-limit + 3 :]}"
+
+
+def cut(text: str, limit: int = 100) -> str:
+    """``text`` for a message: a longer one by its beginning and its length."""
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text):,} characters)"
+
+
+def listed_names(names: Sequence[str], limit: int = 30) -> str:
+    """Names for a message, separated by commas; of many the first, and how many more there are."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(cut(name) for name in names[:limit]) + more

@@ -25,6 +25,7 @@ MOST_TEXT = 1 << 28
 """Bytes of a table or a JSON file; larger ones are not read."""
 MOST_ARRAYS = 1 << 30
 """Bytes of all arrays of a file together, when they are unpacked."""
+MOST_BESIDE = 1 << 24
 
 
 def open_plain(path: Path) -> BinaryIO:
@@ -91,6 +92,23 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{path}: found {type(content).__name__}, expected a JSON object.")
     return content
+
+
+def refuse_packed(path: Path) -> None:
+    """Refuse a zip file that unpacks to far more than its size; files of torch.save are not compressed.
+
+    Raises:
+        ValueError: It does.
+        OSError: It cannot be opened.
+    """
+    with open_plain(path) as file:
+        if not zipfile.is_zipfile(file):
+            return
+        with zipfile.ZipFile(file) as archive:
+            total = sum(member.file_size for member in archive.infolist())
+        size = os.fstat(file.fileno()).st_size
+    if total > 2 * size + MOST_BESIDE:
+        raise ValueError(f"{size:,} bytes that unpack to {total:,}")
 
 
 @contextmanager

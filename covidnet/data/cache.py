@@ -70,10 +70,17 @@ def cache_pixels(files: Sequence[Path], settings: DecodeSettings, cache_dir: Pat
         np.array([item.get("first", -1) for item in found], dtype=np.int64),
         np.array([item.get("channels", 0) for item in found], dtype=np.int64),
     )
-    infos = tuple(ImageInfo(**item["info"]) if "info" in item else None for item in found)
+    infos = _infos(entry, found)
     seconds = time.perf_counter() - started
     report = f"pixel cache {entry}: {planes.nbytes / 1e6:.1f} MB, {'built' if built else 're-used'} in {seconds:.1f} s"
     return Inspected(source, infos, tuple(item.get("error") for item in found), report)
+
+
+def _infos(entry: Path, found: Sequence[dict[str, Any]]) -> tuple[ImageInfo | None, ...]:
+    try:
+        return tuple(ImageInfo(**item["info"]) if "info" in item else None for item in found)
+    except TypeError as error:
+        raise DataError(f"{entry}: damaged ({error}). Delete it and start again.") from error
 
 
 def _key(hashes: Sequence[str], settings: DecodeSettings) -> str:

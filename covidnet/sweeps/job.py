@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from covidnet.console import console, say
+from covidnet.console import console, say, showable
 from covidnet.errors import CovidnetError
 from covidnet.files import write_json
 from covidnet.naming import short_value
@@ -75,7 +75,7 @@ def _record_failure(job: SweepJob, error: Exception) -> None:
     text = str(error).strip() or type(error).__name__
     trace = None if expected else traceback.format_exc()
     write_json(job.run.failure, {"error": text, "type": type(error).__name__, "traceback": trace})
-    log.info("failed: %s", text if trace is None else trace)
+    log.info("failed: %s", showable(text if trace is None else trace, "utf-8"))
     if job.fail_fast:
         job.sweep.stopped.write_text(f"{job.run.directory.name}\n", encoding="utf-8")
     shown = text if expected else f"{type(error).__name__}: {text}"
