@@ -43,7 +43,7 @@ def cut(text: str, limit: int = 100) -> str:
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text):,} characters)"
 
 
-def listed_names(names: Sequence[str], limit: int = 30) -> str:
+def listed_names(names: Sequence[str], limit: int = 12) -> str:
     """Names for a message, separated by commas; of many the first, and how many more there are."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(cut(name) for name in names[:limit]) + more
+    return ", ".join(cut(name, 60) for name in names[:limit]) + more

@@ -51,8 +51,8 @@ def _repeated_paths(table: Table, records: Sequence[Record], rows: Sequence[int]
 
 def _missing_files(table: Table, scan: Scan, rows: Sequence[int]) -> list[str]:
     return [
-        f"{table.place(row)}: {cut(str(scan.root / record.path), 300)}: no such file. Paths start from data.root={scan.root}; "
-        "data.on_bad_image=skip leaves it out"
+        f"{table.place(row)}: {cut(str(scan.root / record.path), 300)}: no such file. Paths start from "
+        f"data.root={scan.root}; data.on_bad_image=skip leaves it out"
         for record, row in zip(scan.records, rows, strict=True)
         if record.path != "." and not _is_file(scan.root / record.path)
     ]

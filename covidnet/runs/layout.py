@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from covidnet.config.stored import read_config, read_texts
 from covidnet.errors import RunError
-from covidnet.runs.trust import refuse_links_outside
+from covidnet.runs.trust import keep_to_caches, refuse_links_outside
 
 FOLD = "fold="
 
@@ -105,7 +105,9 @@ def open_run(directory: str) -> tuple[RunLayout, DictConfig]:
     if not layout.config.is_file():
         raise RunError(f"{directory}: not a run directory, {layout.config} is missing. Give one that train.py made.")
     refuse_links_outside(layout.directory)
-    return layout, read_config(layout.config)
+    config = read_config(layout.config)
+    keep_to_caches(config)
+    return layout, config
 
 
 def read_overrides(layout: RunLayout) -> list[str]:

@@ -82,7 +82,8 @@ YAMLS = (
     "x: ${oc.create:{a:1}}",
     "hydra:\n  run:\n    dir: /tmp/HACKED",
 )
-TEXTS = ("metrics.json", "split.csv", "predictions.csv", "history.csv", "environment.json", "calibration.json", "dataset.json",
+TEXTS = ("metrics.json", "split.csv", "predictions.csv", "history.csv", "environment.json", "calibration.json",
+         "dataset.json",
          "audit.json", "saliency.csv", "saliency.json", ".hydra/config.yaml", ".hydra/overrides.yaml")  # fmt: skip
 BINARIES = ("features.npz", "thumbnails.npz", "saliency/maps.npz", "checkpoints/best.ckpt", "checkpoints/last.ckpt")
 
@@ -278,7 +279,10 @@ def judge_runs(seed, numbers, directory, base, chosen=None):
     """Each mutated copy of the run ``base``, by one of the commands."""
     from PIL import Image
 
+    from covidnet.console import console
+
     tally = Tally()
+    console.quiet = True
     table = commands()
     names = chosen or list(table)
     hacked = directory / "HACKED"

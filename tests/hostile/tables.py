@@ -89,13 +89,13 @@ def table_bytes(rng):
         return bytes(rng.bytes(int(rng.choice([0, 1, 2, 3, 100, 10_000]))))
     separator = str(rng.choice([",", ",", ";", "\t", "|"]))
     end = str(rng.choice(ENDS))
-    header = ["path", "label"] + [str(name) for name in rng.choice(COLUMNS, int(rng.integers(0, 5)))]
+    header = ["path", "label"] + [str(name) for name in rng.choice(COLUMNS, int(rng.integers(0, 5)), replace=False)]
     if rng.random() < 0.1:
         header = header[: int(rng.integers(0, len(header)))]
     rows = [header]
     for number in range(int(rng.choice([0, 1, 4, 4, 4, 60]))):
         row = [("a.png", "b.png", "c.png", "d.png", "=e.png")[number % 5], ("covid", "normal")[number % 2]]
-        row += [str(rng.choice(["1", "0.5", "x", "train", "p1", ""])) for _ in header[2:]]
+        row += [str(rng.choice(["1", "0.5", "0.25", "0", "1e-3"])) for _ in header[2:]]
         rows.append(row)
     for _ in range(int(rng.choice([0, 1, 1, 2, 5]))):
         row = rows[rng.integers(len(rows))]
