@@ -75,7 +75,5 @@ def may_be_drawn(folder: Path, run: Path) -> bool:
     They may in the present directory and beside the run directory or the sweep that it is part of, where train.py drew
     them.
     """
-    wanted = folder.expanduser().resolve()
-    return any(
-        wanted.is_relative_to(place) for place in (Path.cwd(), run.resolve().parent, *run.resolve().parents[1:2])
-    )
+    wanted = folder.resolve()
+    return any(wanted.is_relative_to(place) for place in (Path.cwd(), *run.resolve().parents[:2]))

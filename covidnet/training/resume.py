@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from covidnet.config.check import check
 from covidnet.config.schema import InverseTimeConfig, PhantomData, PhantomPatchData, SchedulerConfig, TrainConfig
+from covidnet.data.sources import expanded
 from covidnet.errors import ConfigError, RunError
 from covidnet.runs.layout import RunLayout, open_run
 from covidnet.runs.trust import may_be_drawn
@@ -68,8 +69,8 @@ def _refuse_far_phantoms(settings: TrainConfig, layout: RunLayout) -> None:
     """A stored configuration must not choose where on this machine images are drawn."""
     if not isinstance(settings.data, PhantomData | PhantomPatchData):
         return
-    folder = Path(settings.data.root)
-    if not folder.expanduser().exists() and not may_be_drawn(folder, layout.directory):
+    folder = expanded("data.root", Path(settings.data.root))
+    if not folder.exists() and not may_be_drawn(folder, layout.directory):
         raise RunError(
             f"{layout.config}: its phantoms are to be drawn into {folder}, which is not there and is far from the run "
             f"directory. Make the folder {folder}, if that is right, and start again."

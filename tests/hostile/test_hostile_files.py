@@ -25,7 +25,7 @@ QUICK = settings(
 SEPARATORS = (",", ";", "\t")
 
 
-def texts(**options):
+def texts():
     """Any text, with whatever looks like a formula or ends a cell more often than by chance."""
     odd = st.sampled_from(
         ["=1", "'=1", "''-x", "+", "-1", "@a", " =1", "\r", "\n", '"', ";=1", "\t=1", "a,b", "\x1b[31m"]
