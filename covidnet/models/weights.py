@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403  # for the name of an exception; nothing is unpickled with it
 import re
 import warnings
 from collections.abc import Iterable, Mapping
