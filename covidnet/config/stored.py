@@ -16,6 +16,8 @@ from covidnet.errors import RunError
 from covidnet.untrusted import read_plain
 
 MOST_BYTES = 1 << 18
+MOST_BRACKETS = 500
+"""PyYAML's time grows with the square of the brackets that are open: 5,000 take ten seconds."""
 MOST_INTERPOLATIONS = 16
 """Values that are built of others may double with each of them; a run's own configuration has half a dozen."""
 
@@ -70,6 +72,8 @@ def read_values(path: Path) -> Any:
 def _read(path: Path) -> DictConfig | ListConfig:
     try:
         text = read_plain(path, MOST_BYTES).decode("utf-8")
+        if text.count("[") + text.count("{") > MOST_BRACKETS:
+            raise RunError(f"{path}: more than {MOST_BRACKETS} brackets; this is no configuration of a run.")
         # An alias of aliases of aliases is a few bytes that become gigabytes.
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
             raise RunError(f"{path}: holds a YAML alias (*NAME); write the value out.")

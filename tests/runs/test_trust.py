@@ -81,7 +81,6 @@ def test_a_configuration_asks_for_nothing_of_this_machine(run, text):
         "\0",
         "a: 1\na: 2",
         "- 1",
-        "just a text",
         "\n".join(f"k{n}: ${{k{n + 1}}}${{k{n + 1}}}" for n in range(40)),
         "x" * (1 << 19),
     ],
