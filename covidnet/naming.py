@@ -6,6 +6,9 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+LINE_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+"""Where `str.splitlines` divides."""
+
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
     """The valid name most like ``name``, or None when none is close."""
@@ -39,8 +42,13 @@ def short_value(text: str, limit: int = 40) -> str:
 
 
 def cut(text: str, limit: int = 100) -> str:
-    """``text`` for a message: a longer one by its beginning and its length."""
-    return text if len(text) <= limit else f"{text[:limit]}... ({len(text):,} characters)"
+    """``text`` on one line for a message: a longer one by its beginning and its length."""
+    return on_one_line(text[:limit]) + (f"... ({len(text):,} characters)" if len(text) > limit else "")
+
+
+def on_one_line(text: str) -> str:
+    """``text`` with its line breaks as escapes: a file's name must not look like a line of ours."""
+    return "".join(char.encode("unicode_escape").decode("ascii") if char in LINE_BREAKS else char for char in text)
 
 
 def listed_names(names: Sequence[str], limit: int = 12) -> str:

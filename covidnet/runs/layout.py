@@ -82,7 +82,7 @@ class RunLayout:
     @property
     def folds(self) -> list[Path]:
         """The run directories of the folds, in their order; empty for a run on one split."""
-        found = [path for path in self.directory.glob(f"{FOLD}*") if path.name.removeprefix(FOLD).isdigit()]
+        found = [path for path in self.directory.glob(f"{FOLD}*") if path.name.removeprefix(FOLD).isdecimal()]
         return sorted(found, key=lambda path: int(path.name.removeprefix(FOLD)))
 
     @property

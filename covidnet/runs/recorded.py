@@ -22,9 +22,16 @@ def recorded_root(layout: RunLayout, given: str | None) -> Path:
         DataError: The folder is not there.
     """
     root = Path(given).expanduser() if given is not None else _found_in(layout)
-    if not root.is_dir():
+    if not _is_folder(root):
         raise DataError(f"{root}: no such folder. Give the folder where the run's images are now, data_root=PATH.")
     return root
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
 
 
 def _found_in(layout: RunLayout) -> Path:

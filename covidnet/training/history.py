@@ -7,7 +7,7 @@ from pathlib import Path
 
 from covidnet.errors import RunError
 from covidnet.files import read_csv, write_csv
-from covidnet.naming import cut
+from covidnet.naming import cut, listed_names
 
 COLUMNS = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc", "lr", "seconds")
 """Epochs count from 1; ``val_`` is measured on the images that choose the epoch; ``lr`` is the rate of the epoch's last
@@ -52,6 +52,8 @@ def read_history(path: Path) -> list[Row]:
     if not path.is_file():
         return []
     header, lines = read_csv(path, "Expected the table that train.py writes.")
+    if header and not set(COLUMNS) <= set(header):
+        raise RunError(f"{path}: found the columns {listed_names(header)}; expected {', '.join(COLUMNS)}.")
     return [_parse(f"{path}, line {number}", dict(zip(header, values, strict=True))) for number, values in lines]
 
 
