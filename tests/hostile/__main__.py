@@ -1,4 +1,4 @@
-"""The long part: python -m tests.hostile [--count 10000] [--seed 0] [--only files,changes,tables,runs]."""
+"""The long part: python -m tests.hostile [--count 10000] [--seed 0] [--only files,changes,tables,runs,audit]."""
 
 import argparse
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from .batches import run_batch
 
-SHARES = {"files": 0.74, "tables": 0.2, "runs": 0.05, "changes": 0.01}
-BATCH = {"files": 500, "tables": 500, "runs": 60, "changes": 50}
+SHARES = {"files": 0.74, "tables": 0.18, "runs": 0.05, "changes": 0.01, "audit": 0.02}
+BATCH = {"files": 500, "tables": 500, "runs": 60, "changes": 50, "audit": 200}
 
 
 def main():

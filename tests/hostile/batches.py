@@ -7,7 +7,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-MEMORY = {"files": 2 << 30, "tables": 2 << 30, "changes": 2 << 30, "runs": 6 << 30}
+MEMORY = {"files": 2 << 30, "tables": 2 << 30, "changes": 2 << 30, "runs": 6 << 30, "audit": 6 << 30}
 """Bytes of address space that a child may take; that of the runs holds torch."""
 SECONDS = 600
 
@@ -38,9 +38,10 @@ def _judge(part, seed, numbers, folder, base):
         from .runs import judge_runs
 
         return judge_runs(seed, numbers, folder, base)
-    from .folders import judge_changes, judge_folder
+    from . import folders
 
-    return (judge_folder if part == "files" else judge_changes)(seed, numbers, folder)
+    judges = {"files": folders.judge_folder, "changes": folders.judge_changes, "audit": folders.judge_audit}
+    return judges[part](seed, numbers, folder)
 
 
 def run_batch(part, seed, numbers, base):

@@ -201,7 +201,7 @@ def _disturb(root, paths, rng, stop):
             if way == 0:
                 path.unlink()
             elif way == 1:
-                path.write_bytes(rng.bytes(int(rng.integers(0, 3000))))
+                _write_without_waiting(path, rng.bytes(int(rng.integers(0, 3000))))
             elif way == 2:
                 path.unlink(missing_ok=True)
                 os.mkfifo(path)
@@ -214,6 +214,15 @@ def _disturb(root, paths, rng, stop):
                 path.rmdir()
         except OSError:
             continue
+
+
+def _write_without_waiting(path, content):
+    """A pipe may be there by now, for which a writer would wait as a reader does."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK)
+    try:
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
 
 
 def _open_while_changing(root, cache_dir, tally, *, cache):
@@ -230,3 +239,49 @@ def _open_while_changing(root, cache_dir, tally, *, cache):
         tally.fail("changed while read", crash_text(error))
     else:
         tally.note("read", "changed while read (whole folder)")
+
+
+def judge_audit(seed, numbers, directory):
+    """The audit of a hostile folder: what it writes is text of one line each, and no formula."""
+    from hydra import compose, initialize_config_dir
+
+    from covidnet.commands.audit import audit
+    from covidnet.config.compose import CONFIG_DIR
+    from covidnet.console import console
+
+    tally = Tally()
+    root = directory / "images"
+    written = write_cases(root, draw_cases(seed, numbers))
+    plant_places(root)
+    asked = [
+        f"data.root={root}", f"data.image_size={SIDE}", "data.on_bad_image=skip", f"data.cache_dir={directory}/cache",
+        f"output_dir={directory}/outputs", "audit=fast",
+    ]  # fmt: skip
+    console.quiet = True
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        config = compose("audit", asked)
+    try:
+        audit(config)
+    except CovidnetError as error:
+        tally.fail("audit", f"refused: {error}")
+    except Exception as error:
+        tally.fail("audit", crash_text(error))
+    finally:
+        console.quiet = False
+    for file in (directory / "outputs").rglob("*"):
+        fault = _fault_of_text(file) if file.suffix in {".md", ".json", ".csv", ".txt"} else None
+        if fault:
+            tally.fail("audit", f"{file.name}: {fault}")
+    for case in written.values():
+        tally.note("read", case.kind)
+    return tally
+
+
+def _fault_of_text(file):
+    """What must not stand in a text that is passed on."""
+    text = file.read_bytes().decode("utf-8", "surrogateescape")
+    if "\x1b" in text and file.suffix != ".csv":
+        return "a terminal sequence"
+    if file.suffix == ".md" and ("<script" in text or "<img src=x" in text.replace("\\", "")):
+        return "markup"
+    return None

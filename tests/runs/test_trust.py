@@ -1,5 +1,7 @@
 """Run directories of strangers: what they may not make this machine do."""
 
+import json
+
 import pytest
 import yaml
 from omegaconf import OmegaConf
@@ -9,6 +11,7 @@ from covidnet.config.stored import read_config, read_texts, read_values
 from covidnet.errors import RunError
 from covidnet.runs.layout import open_run, read_overrides
 from covidnet.runs.trust import OWN_CACHE, may_be_drawn, refuse_links_outside
+from covidnet.sweeps.layout import SweepLayout, read_record
 
 SECRET = "COVIDNET_TEST_SECRET"
 
@@ -136,3 +139,15 @@ def test_phantoms_are_drawn_near_the_run_and_nowhere_else(run, tmp_path, monkeyp
     assert may_be_drawn(tmp_path / "phantoms", run)  # a sweep's run lies one level deeper
     assert not may_be_drawn(tmp_path.parent / "phantoms", run)
     assert not may_be_drawn(run / ".." / ".." / ".." / "phantoms", run)
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/etc", "..", "", "a/b", "a\\b", "nul\0"])
+def test_the_runs_of_a_sweep_lie_in_its_folder(tmp_path, name):
+    (tmp_path / "sweep.json").write_text(json.dumps({"swept": ["seed"], "fixed": [], "jobs": {name: {"seed": "1"}}}))
+    with pytest.raises(RunError, match="is no name of a folder"):
+        read_record(SweepLayout(tmp_path))
+
+
+def test_the_values_of_a_sweep_are_texts(tmp_path):
+    (tmp_path / "sweep.json").write_text(json.dumps({"swept": ["seed"], "fixed": [], "jobs": {"a": {"seed": [1]}}}))
+    assert read_record(SweepLayout(tmp_path)).jobs == {"a": {"seed": "[1]"}}
