@@ -353,6 +353,9 @@ class ComputeConfig(Section):
     channels_last: bool
     huge_pages: bool
     fused_optimizer: bool = False
+    resident: bool | Literal["auto"] = False
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    tf32: bool = False
     num_threads: PositiveInt | None
 
 

@@ -14,6 +14,7 @@ import pytorch_lightning as lightning
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from covidnet.compute import describe_compute
 from covidnet.config.schema import TrainConfig
 from covidnet.console import say
 from covidnet.data.datamodule import XrayDataModule
@@ -93,6 +94,8 @@ def train_split(
     check_layer(settings.saliency, module.net, settings.data.image_size)
     if trainer.is_global_zero:
         _describe_start(settings, layout, images, split, trainer)
+        device = trainer.strategy.root_device
+        say(describe_compute(settings.compute, device.type, data.stays_on(device)))
         _record_start(settings, layout, images, split, trainer, data, logger)
 
     fit(trainer, module, data, layout, resumed)
