@@ -23,6 +23,7 @@ from covidnet.training.build import (
 )
 from covidnet.training.callbacks import History, Patience
 from covidnet.training.history import read_history
+from covidnet.training.pipeline import fit
 
 
 class FakeDataset:
@@ -214,3 +215,15 @@ def test_a_network_is_compiled_in_place_and_only_when_asked(monkeypatch):
     compiled = build_module(toy_settings(*common, "compute.compile=reduce-overhead"), FakeDataset(), split)
     assert asked == [{"mode": "reduce-overhead"}]
     assert list(compiled.state_dict()) == list(plain.state_dict())
+
+
+def test_a_network_that_cannot_be_compiled_is_told_in_one_line(tmp_path, monkeypatch):
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    def fail(*_, **__):
+        raise BackendCompilerFailed("inductor", RuntimeError("no compiler found"), None)
+
+    trainer = trainer_of(tmp_path)
+    monkeypatch.setattr(trainer, "fit", fail)
+    with pytest.raises(ConfigError, match="compute.compile: torch could not.*compute.compile=none"):
+        fit(trainer, toy_module(), toy_data(), RunLayout(tmp_path), resumed=False)
