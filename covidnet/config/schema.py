@@ -345,6 +345,7 @@ class SweepConfig(Section):
     prune: Literal["median"] | None
     prune_startup: PositiveInt
     prune_warmup: Annotated[int, Field(ge=0)]
+    pack: PositiveInt = 1
 
 
 class ComputeConfig(Section):

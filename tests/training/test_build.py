@@ -225,5 +225,5 @@ def test_a_network_that_cannot_be_compiled_is_told_in_one_line(tmp_path, monkeyp
 
     trainer = trainer_of(tmp_path)
     monkeypatch.setattr(trainer, "fit", fail)
-    with pytest.raises(ConfigError, match="compute.compile: torch could not.*compute.compile=none"):
+    with pytest.raises(ConfigError, match=r"compute\.compile: torch could not.*compute\.compile=none"):
         fit(trainer, toy_module(), toy_data(), RunLayout(tmp_path), resumed=False)
