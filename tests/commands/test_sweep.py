@@ -310,10 +310,11 @@ def test_jobs_at_once_with_loader_workers(swept, small, tmp_path):
     rows = table(only_sweep(tmp_path) / "runs.csv")
     assert [row["status"] for row in rows] == ["finished", "finished"]
     assert "deprecated" not in outcome.err
-    _, one_after_another = swept
-    for row in rows:  # both ways have one thread here
-        expected = (one_after_another / row["run"] / "predictions.csv").read_text()
-        assert (only_sweep(tmp_path) / row["run"] / "predictions.csv").read_text() == expected
+    _, sweep = swept
+    zoomed = [row for row in table(sweep / "runs.csv") if row["augment.scale"] == "[0.7,1.3]"]
+    for row, other in zip(rows, zoomed, strict=True):  # both ways have one thread here
+        packed, single = only_sweep(tmp_path) / row["run"], sweep / other["run"]
+        assert (packed / "predictions.csv").read_text() == (single / "predictions.csv").read_text()
 
 
 def test_submitits_local_executor(small, tmp_path):
