@@ -89,6 +89,9 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, dict[str, 
         if arguments.cold:
             shutil.rmtree(folder / "cache", ignore_errors=True)
         found[name] = run(command, name)
+        if name in {"bare", "covidnet"}:
+            newest = max((folder / "runs").rglob("metrics.json"), key=lambda path: path.stat().st_mtime)
+            found[name]["training_seconds"] = json.loads(newest.read_text())["training_seconds"]
     print("  ".join(f"{name} {one['seconds']:.1f} s" for name, one in found.items()), flush=True)
     return found
 
@@ -170,6 +173,8 @@ def report(arguments: argparse.Namespace, rounds: list[dict[str, dict[str, float
     for part in PARTS:
         memory = max(row[part]["memory_mb"] for row in rounds)
         print(f"{line(f'{part}, seconds', [row[part]['seconds'] for row in rounds])}   {memory:6.0f} MB")
+    for part in ("bare", "covidnet"):
+        print(line(f"{part}, of it training", [row[part]["training_seconds"] for row in rounds]))
     for name, above, below in RATIOS:
         print(line(name, [row[above]["seconds"] / row[below]["seconds"] for row in rounds]))
     if arguments.output is not None:
