@@ -130,6 +130,8 @@ def _value(settings: TrainConfig, key: str, typed: str) -> str | float:
         value = getattr(value, name, value) if isinstance(value, BaseModel) else value
     if isinstance(value, BaseModel):
         return typed
+    if value is None:
+        return "null"
     return value if isinstance(value, int | float | str) else str(value)
 
 
