@@ -100,15 +100,12 @@ def test_the_pictures_are_those_of_the_points(run):
 
 
 def test_no_run_speaks_for_all_in_the_hparams_tab(run):
-    for number, run in enumerate(run):
-        contents = events(run).PluginTagToContent("hparams")
-        assert set(contents) == {"_hparams_/session_start_info", "_hparams_/session_end_info"}
-        read = plugin_data_pb2.HParamsPluginData.FromString(contents["_hparams_/session_start_info"])
-        shown = {
-            key: value.string_value or value.number_value for key, value in read.session_start_info.hparams.items()
-        }
-        assert shown["fold"] == 1 and shown["folds"] == 2 and shown["protocol"] == "kfold"
-        assert "backbone: " in (run.directory / "tensorboard" / "hparams.yaml").read_text()
+    contents = events(run).PluginTagToContent("hparams")
+    assert set(contents) == {"_hparams_/session_start_info", "_hparams_/session_end_info"}
+    read = plugin_data_pb2.HParamsPluginData.FromString(contents["_hparams_/session_start_info"])
+    shown = {key: value.string_value or value.number_value for key, value in read.session_start_info.hparams.items()}
+    assert shown["fold"] == 1 and shown["folds"] == 2 and shown["protocol"] == "kfold"
+    assert "backbone: " in (run.directory / "tensorboard" / "hparams.yaml").read_text()
 
 
 def test_values_are_numbers_where_they_can_be_and_housekeeping_is_left_out():
