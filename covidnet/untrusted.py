@@ -26,6 +26,7 @@ MOST_TEXT = 1 << 28
 MOST_ARRAYS = 1 << 30
 """Bytes of all arrays of a file together, when they are unpacked."""
 MOST_BESIDE = 1 << 24
+_BLOCK = 1 << 20
 
 
 def open_plain(path: Path) -> BinaryIO:
@@ -60,8 +61,11 @@ def read_plain(path: Path, most: int = MOST_TEXT) -> bytes:
     """
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(most + 1) if size <= most else b""
-    if size > most or len(content) > most:
+        # Python makes room for as many bytes as are asked for, so it is asked for those that are there and one more.
+        content = file.read(size + 1) if size <= most else b""
+        while size < len(content) <= most and (more := file.read(_BLOCK)):  # it grows, or has no size, as in /proc
+            content += more
+    if max(size, len(content)) > most:
         raise OSError(errno.EFBIG, f"{max(size, len(content)):,} bytes, more than {most:,}", str(path))
     return content
 

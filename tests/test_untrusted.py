@@ -4,7 +4,9 @@ import io
 import json
 import os
 import pickle
+import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,6 +68,27 @@ def test_a_larger_file_is_not_read(tmp_path):
         read_plain(tmp_path / "sparse")
     with pytest.raises(RunError, match="more than"):
         read_json(tmp_path / "sparse")
+
+
+def test_room_is_made_for_what_is_there_alone(tmp_path):
+    (tmp_path / "x").write_bytes(b"12345")
+    before = tracemalloc_peak(lambda: read_plain(tmp_path / "x", 1 << 20))
+    assert tracemalloc_peak(lambda: read_plain(tmp_path / "x", 1 << 33)) < before + 100_000
+
+
+def tracemalloc_peak(call):
+    """Bytes at most while ``call`` runs."""
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_a_file_without_a_size_is_read_to_its_end_or_limit(tmp_path):
+    assert b"VmPeak" in read_plain(Path("/proc/self/status"))
+    with pytest.raises(OSError, match="more than 10"):
+        read_plain(Path("/proc/self/status"), 10)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "\xff", "1" * 5000, "nul\0"])
