@@ -54,10 +54,10 @@ def read_texts(path: Path) -> list[str]:
     Raises:
         RunError: It cannot be read, or is no list.
     """
-    stored = _read(path)
-    if not isinstance(stored, ListConfig):
+    values = read_values(path)
+    if not isinstance(values, list):
         raise RunError(f"{path}: not a list of overrides.")
-    return [str(item) for item in OmegaConf.to_container(stored, resolve=False)]
+    return [str(item) for item in values]
 
 
 def read_values(path: Path) -> Any:
