@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from covidnet.errors import RunError
 from covidnet.files import read_csv, write_csv, write_with
+from covidnet.naming import cut, listed_names
 from covidnet.untrusted import numbers, open_arrays
 
 GRAD_CAM, INTEGRATED = "gradcam", "integrated_gradients"
@@ -84,7 +85,7 @@ def read_entries(directory: Path) -> list[Entry]:
     file = directory / CSV
     header, lines = read_csv(file, HOW)
     if tuple(header) != HEADER:
-        raise RunError(f"{file}: found the columns {', '.join(header) or 'none'}; expected {', '.join(HEADER)}.")
+        raise RunError(f"{file}: found the columns {listed_names(header) or 'none'}; expected {', '.join(HEADER)}.")
     return [_parse(f"{file}, line {number}", row) for number, row in lines]
 
 
@@ -95,7 +96,7 @@ def _parse(place: str, row: list[str]) -> Entry:
         measured = (known, float(area), field, bool(int(counted)), int(number))
         return Entry(path, split, label, predicted, explained, method, *measured, overlay)
     except ValueError as error:
-        raise RunError(f"{place}: not a row of saliency.csv ({error}).") from error
+        raise RunError(f"{place}: not a row of saliency.csv ({cut(str(error))}).") from error
 
 
 def write_maps(directory: Path, maps: Mapping[str, NDArray[np.floating[Any]]]) -> None:

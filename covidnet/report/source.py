@@ -37,6 +37,7 @@ class RunFiles:
         metrics: metrics.json.
         table: predictions.csv, all rows.
         notes: Files that could not be read, in words.
+        left_out: Names of JSON files that are as if they were absent.
     """
 
     layout: RunLayout
@@ -44,6 +45,7 @@ class RunFiles:
     metrics: Json
     table: Predictions
     notes: list[str] = field(default_factory=list)
+    left_out: frozenset[str] = frozenset()
 
     @property
     def directory(self) -> Path:
@@ -194,7 +196,7 @@ class RunFiles:
     def json(self, name: str, *directories: Path) -> Json | None:
         """The object in the first of these files that is there."""
         file = next((where / name for where in directories if (where / name).is_file()), None)
-        if file is None:
+        if file is None or name in self.left_out:
             return None
         content = self._tolerant(name, lambda: read_json(file))
         if content is None or isinstance(content, dict):

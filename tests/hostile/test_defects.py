@@ -1,5 +1,6 @@
 """What the corpus and the reading for it found, each in its smallest form."""
 
+import json
 import os
 import shutil
 import time
@@ -14,8 +15,11 @@ from covidnet.data.csv_source import TableSettings, scan_table
 from covidnet.data.dataset import open_scan
 from covidnet.data.drawn import MANIFEST, draw_once
 from covidnet.data.records import Record, Scan, scan_folder
+from covidnet.data.split import read_split
 from covidnet.data.tables import read_table
 from covidnet.errors import DataError, RunError
+from covidnet.explain.table import read_entries
+from covidnet.predictions import read_predictions
 from covidnet.runs.layout import RunLayout
 from covidnet.runs.recorded import recorded_root
 from covidnet.sweeps.collect import collect
@@ -156,3 +160,31 @@ def test_a_sweeps_run_with_another_split_was_a_traceback(tmp_path):
     with pytest.raises(RunError, match=r"split\.csv"):
         collect(tmp_path)
     shutil.rmtree(tmp_path / "run")
+
+
+def test_a_damaged_file_that_the_page_can_do_without_was_a_traceback(tmp_path):
+    from made_up_runs import made_up, make_run
+
+    from covidnet.report.run_page import make_run_page
+
+    run = make_run(tmp_path / "run", made_up(8, "val") + made_up(12, "test"))
+    study = json.loads((run / "dataset.json").read_text())
+    del study["classes"][0]["width"]["q3"]
+    (run / "dataset.json").write_text(json.dumps(study))
+    assert "dataset.json does not hold what is expected of it" in make_run_page(run).read_text()
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["accuracy"] = {"value": [[]]}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    before = (run / "report.html").read_bytes()
+    with pytest.raises(RunError, match=r"metrics\.json: not the metrics that train\.py writes"):
+        make_run_page(run)
+    assert (run / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize("read", [read_predictions, read_split, lambda file: read_entries(file.parent)])
+@pytest.mark.parametrize("name", ["predictions.csv", "saliency.csv"])
+def test_tables_of_a_run_were_told_in_messages_of_any_length(tmp_path, read, name):
+    (tmp_path / name).write_text(",".join(["x" * 100_000] * 3) + "\n1,2,3\n")
+    with pytest.raises(RunError) as error:
+        read(tmp_path / name)
+    assert len(str(error.value)) < 2000
