@@ -1,5 +1,6 @@
 """A batch of cases in a process of its own, with a limit on its memory and one on its time."""
 
+import importlib
 import multiprocessing
 import os
 import resource
@@ -7,14 +8,18 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-MEMORY = {"files": 2 << 30, "tables": 2 << 30, "changes": 2 << 30, "runs": 6 << 30, "audit": 6 << 30}
-"""Bytes of address space that a child may take; that of the runs holds torch."""
+MEMORY = 2 << 30
+"""Bytes of address space that a child may take beyond what its libraries take."""
+LIBRARIES = ("covidnet.inference.stream", "covidnet.report.run_page", "covidnet.commands.audit")
 SECONDS = 600
 
 
 def child(part, seed, numbers, base, pipe):
     """Judge a batch and send the counts."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY[part], MEMORY[part]))
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
     from .cases import crash_text
 
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
