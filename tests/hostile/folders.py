@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import socket
 import sys
 import threading
@@ -21,6 +22,8 @@ from .dicoms import dicom_case
 from .names import hostile_name
 from .pictures import picture_case
 
+TAG = re.compile(r"<[A-Za-z/!?]|\]\((?!\w+\.png\))|://")
+"""Markup, or a link to somewhere, outside code."""
 MAX_PIXELS = 100_000_000
 CLASSES = ("covid", "normal", "new\nclass", "=class", "bytes_\udcff")
 
@@ -282,6 +285,6 @@ def _fault_of_text(file):
     text = file.read_bytes().decode("utf-8", "surrogateescape")
     if "\x1b" in text and file.suffix != ".csv":
         return "a terminal sequence"
-    if file.suffix == ".md" and ("<script" in text or "<img src=x" in text.replace("\\", "")):
+    if file.suffix == ".md" and TAG.search(re.sub("`[^`\n]*`", "", text)):
         return "markup"
     return None

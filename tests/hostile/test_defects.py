@@ -16,6 +16,7 @@ from covidnet.data.dataset import open_scan
 from covidnet.data.drawn import MANIFEST, draw_once
 from covidnet.data.records import Record, Scan, scan_folder
 from covidnet.data.split import read_split
+from covidnet.data.study import MARKUP, inert
 from covidnet.data.tables import read_table
 from covidnet.errors import DataError, RunError
 from covidnet.explain.table import read_entries
@@ -188,3 +189,12 @@ def test_tables_of_a_run_were_told_in_messages_of_any_length(tmp_path, read, nam
     with pytest.raises(RunError) as error:
         read(tmp_path / name)
     assert len(str(error.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    "name", ["<img src=x onerror=alert(1)>", "\\\\<b>", "![x](http://evil.example)", "</p>", "[a]: b"]
+)
+def test_names_in_markdown_were_markup(name):
+    shown = inert(name)
+    assert not MARKUP.search(shown) and shown.replace(" ", "") == name.replace(" ", "")
+    assert inert("p < 0.001, a<3") == "p < 0.001, a<3"
