@@ -336,7 +336,9 @@ def test_what_is_left_out_is_told(command, small, images, tmp_path):
 def test_without_one_defined_validation_loss_no_epoch_is_kept(command, small, tmp_path, monkeypatch):
     from covidnet.models.module import XrayClassifier
 
-    monkeypatch.setattr(XrayClassifier, "validation_step", lambda self, batch, _: self.val_loss.update(float("nan")))
+    monkeypatch.setattr(
+        XrayClassifier, "validation_step", lambda self, batch, _: self.val_loss.update(torch.tensor(float("nan")), 1)
+    )
     outcome = command("train", *small(tmp_path, "logger=none"))
     assert outcome.status == 1
     (line,) = outcome.lines
