@@ -53,7 +53,7 @@ INSTEAD = [
     (r"experiment=(tutorial|demo)", r"experiment=\1 data.count=20"),
     (r"experiment=zoom_ablation", "experiment=zoom_ablation random_state=range(0,2)"),
     (r"experiment=search", "experiment=search backbone=resnet18 optimizer.lr=0.001,0.002"),
-    (r"bootstrap=\d+", "bootstrap=100"),
+    (r"bootstrap=\d+", "bootstrap=200"),
 ]
 """What stands in the place of a word so that a command takes a second; patterns of whole words."""
 
@@ -65,8 +65,8 @@ SMALL = {
     "weights": "none",
     "saliency.images": "4",
     "audit.repeats": "1",
-    "audit.permutations": "19",
-    "evaluation.bootstrap": "100",
+    "audit.permutations": "599",
+    "evaluation.bootstrap": "200",
 }
 """What train.py is told besides, where the command does not say so itself."""
 
