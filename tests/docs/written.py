@@ -117,5 +117,3 @@ def _without_remark(line):
         elif line[position : position + 2] == "  ":
             return line[:position]
     return line
-
-
