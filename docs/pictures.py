@@ -1,6 +1,6 @@
-"""Draws the README's pictures again: python docs/pictures.py (needs Chromium; minutes where the tutorial was not typed).
+"""Draws the README's pictures again: python docs/pictures.py (needs Chromium).
 
-They show the tutorial's runs, outputs/first and outputs/zoom, which are made where they are not there.
+They show the tutorial's runs, outputs/first and outputs/zoom, which are made where they are not there: minutes.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ options. ``python -m pytest -m commands`` also runs each of them, on tiny images
 """
 
 import os
+from pathlib import Path
 
 import pytest
 from desk import RUNS, SWEPT, lay_out
@@ -22,7 +23,7 @@ STATUS = {"audit.fail_on=blocker": (0, 3)}
 def desk(images, tmp_path_factory):
     """A folder with everything that the pages name; this process works in it."""
     folder = lay_out(tmp_path_factory.mktemp("desk"), images)
-    before = os.getcwd()
+    before = Path.cwd()
     os.chdir(folder)
     yield folder
     os.chdir(before)

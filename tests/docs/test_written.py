@@ -16,7 +16,8 @@ def commands_of(tmp_path, monkeypatch):
 
 
 def test_code_blocks_fences_and_inline_code(commands_of):
-    text = "Text\n\n    python a.py x=1    # a remark\n    result 1\n\n```bash\nmake test\n```\n\nor `python b.py`, `b.py`.\n"
+    indented = "Text\n\n    python a.py x=1    # a remark\n    result 1\n\n"
+    text = indented + "```bash\nmake test\n```\n\nor `python b.py`, `b.py`.\n"
     assert commands_of(text) == [(3, "python a.py x=1"), (7, "make test"), (10, "python b.py")]
 
 
