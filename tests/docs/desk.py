@@ -29,6 +29,7 @@ def lay_out(folder, images):
     film = _films(drawn)[0]
     Image.open(film).convert("L").save(folder / "film.png")
     _write_images_table(folder)
+    _write_labels_of_others(folder, drawn)
     _write_patches_table(folder)
     write_cohen(images, folder / "covid-chestxray-dataset", _with_a_second_class)
     _write_dicoms(folder)
@@ -64,6 +65,14 @@ def _write_images_table(folder):
     header = ["path", "dicom_file", "label", "patient", "hospital", "split", "weight"]
     with (folder / "images.csv").open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
+
+
+def _write_labels_of_others(folder, drawn):
+    """who.csv: another data set, whose classes are called otherwise."""
+    called = {"covid": "COVID-19", "normal": "No Finding"}
+    rows = [[film.relative_to(folder).as_posix(), called[film.parent.name]] for film in _films(drawn)]
+    with (folder / "who.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "label"], *rows])
 
 
 def _write_patches_table(folder):

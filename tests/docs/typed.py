@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -93,11 +94,7 @@ def made_small(name, arguments):
         return replaced
     given = {word.partition("=")[0] for word in replaced}
     more = [f"{key}={value}" for key, value in SMALL.items() if key not in given]
-    if name == "audit":
-        return replaced + [word for word in more if word.startswith("audit.")]
-    if any("efficientnet_lite0" in word for word in replaced):
-        more.remove("weights=none")
-    return replaced + more
+    return replaced + [word for word in more if name == "train" or word.startswith("audit.")]
 
 
 def faults(command):
@@ -179,6 +176,7 @@ def _compose(name, arguments):
 
     from covidnet.sweeps.plan import make_plan
     from covidnet.training.check import check_run
+    from covidnet.training.resume import CHANGEABLE
 
     words = [word for word in arguments if word != "-m"]
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
@@ -190,6 +188,10 @@ def _compose(name, arguments):
                 config.hydra.sweeper,
                 lambda overrides: check_run(compose(name, list(overrides))),
             )
+        elif name == "train" and any(word.startswith("resume=") for word in words):
+            compose(name, words)  # the stopped run has the values
+            refused = [word for word in words if word.partition("=")[0] not in (*CHANGEABLE, "resume")]
+            assert not refused, f"not allowed beside resume: {refused}"
         elif name == "train":
             check_run(compose(name, words))
         else:
@@ -228,10 +230,20 @@ def _faults_of_tensorboard(words):
     return [] if words[1] == "--logdir" and Path(words[2]).is_dir() else ["expected --logdir and a folder"]
 
 
+def _stopped(arguments):
+    """A finished run that is to go on for one epoch more: nothing else differs from one that was stopped."""
+    copy = f"outputs/stopped-{sum(1 for _ in Path('outputs').glob('stopped-*'))}"
+    shutil.copytree("outputs/RUN", copy)
+    others = [word for word in arguments if not word.startswith(("resume=", "trainer.max_epochs="))]
+    return [*others, f"resume={copy}", "trainer.max_epochs=2"]
+
+
 def run(command):
     """Run a command of the pages in this process, made small; the caller has changed into the desk."""
     name, arguments = program(command.words)
     arguments = made_small(name, arguments)
+    if "resume=outputs/RUN" in arguments:
+        arguments = _stopped(arguments)
     if name in HYDRA.values():
         return call(name, *arguments)
     from covidnet.report.__main__ import main as report
