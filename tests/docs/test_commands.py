@@ -4,14 +4,11 @@ Each is checked in every run of the tests: its keys, choices and values by compo
 options. ``python -m pytest -m commands`` also runs each of them, on tiny images for one epoch: minutes.
 """
 
-import os
-from pathlib import Path
-
 import pytest
 from desk import RUNS, SWEPT, lay_out
 from support import call
 from typed import NOT_RUN, faults, made_small, run, why_not_run
-from written import Command, all_commands
+from written import PAGES, Command, all_commands, name, python_examples
 
 COMMANDS = all_commands()
 RUNNABLE = [command for command in COMMANDS if why_not_run(command) is None]
@@ -23,10 +20,10 @@ STATUS = {"audit.fail_on=blocker": (0, 3)}
 def desk(images, tmp_path_factory):
     """A folder with everything that the pages name; this process works in it."""
     folder = lay_out(tmp_path_factory.mktemp("desk"), images)
-    before = Path.cwd()
-    os.chdir(folder)
-    yield folder
-    os.chdir(before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield folder
 
 
 def ids(commands):
@@ -64,8 +61,8 @@ def test_a_faulty_command_is_found(text, desk):
 def runs(desk):
     """Runs under the names that the pages give them; the others are made by the pages' own commands, in their order."""
     outputs = desk / "outputs"
-    for name in RUNS:
-        (outputs / name).rmdir()
+    for directory in RUNS:
+        (outputs / directory).rmdir()
     make = ["data.root=my_xrays", "protocol=holdout", "hydra.run.dir=outputs/RUN"]
     assert call("train", *made_small("train", make)).status == 0
     sweep = ["-m", "data.root=my_xrays", *SWEPT, "hydra.sweep.dir=outputs/SWEEP"]
@@ -80,3 +77,14 @@ def test_the_command_runs(command, runs):
     allowed = next((STATUS[word] for word in command.words if word in STATUS), (0,))
     assert outcome.status in allowed, f"{command.where}: {command.text}\n{outcome.err[-2000:]}"
     assert "Traceback" not in outcome.err
+
+
+EXAMPLES = [(name(page), line, code) for page in PAGES for line, code in python_examples(page)]
+
+
+@pytest.mark.commands
+@pytest.mark.parametrize(("page", "line", "code"), EXAMPLES, ids=[f"{page}:{line}" for page, line, _ in EXAMPLES])
+def test_the_example_runs(page, line, code, runs):
+    if not (runs / "RUN" / "export" / "model.onnx").is_file():
+        assert call("export", "run=outputs/RUN").status == 0
+    exec(compile("\n" * (line - 1) + code, page, "exec"), {})
