@@ -10,6 +10,8 @@ from support import call
 from typed import NOT_RUN, faults, made_small, run, why_not_run
 from written import PAGES, Command, all_commands, name, python_examples
 
+from covidnet.config.compose import compose_train
+
 COMMANDS = all_commands()
 RUNNABLE = [command for command in COMMANDS if why_not_run(command) is None]
 STATUS = {"audit.fail_on=blocker": (0, 3)}
@@ -39,6 +41,13 @@ def test_the_pages_hold_commands():
 def test_the_command_can_be_typed(command, desk):
     found = faults(command)
     assert not found, f"{command.where}: {command.text}\n" + "\n".join(found)
+
+
+def test_the_tutorial_has_as_many_films_as_the_article():
+    settings = compose_train(["experiment=tutorial"])
+    assert (settings.data.count, settings.data.test_size, settings.protocol) == (50, 0.2, "article")
+    assert settings.augment == compose_train(["data.root=/x"]).augment
+    assert settings.data.faults.border > 0
 
 
 def test_exceptions_are_of_use():
