@@ -72,7 +72,7 @@ def runs(desk):
     outputs = desk / "outputs"
     for directory in RUNS:
         (outputs / directory).rmdir()
-    make = ["data.root=my_xrays", "protocol=holdout", "hydra.run.dir=outputs/RUN"]
+    make = ["data.root=my_xrays", "protocol=holdout", "hydra.run.dir=outputs/RUN", "audit=fast", "report.enabled=true"]
     assert call("train", *made_small("train", make)).status == 0
     sweep = ["-m", "data.root=my_xrays", *SWEPT, "hydra.sweep.dir=outputs/SWEEP"]
     assert call("train", *made_small("train", sweep)).status == 0

@@ -64,12 +64,12 @@ SMALL = {
     "data.batch_size": "8",
     "trainer.accelerator": "cpu",
     "weights": "none",
-    "saliency.images": "4",
-    "audit.repeats": "1",
-    "audit.permutations": "599",
     "evaluation.bootstrap": "200",
+    "audit": "off",
+    "saliency": "off",
+    "report.enabled": "false",
 }
-"""What train.py is told besides, where the command does not say so itself."""
+"""What train.py is told besides, where the command says nothing of it itself."""
 
 
 def program(words):
@@ -90,11 +90,12 @@ def made_small(name, arguments):
                 word = re.sub(pattern, instead, word)
                 break
         replaced += word.split(" ") if word.startswith("experiment=") else [word]
-    if name not in ("train", "audit") or any(word.startswith(("resume=", "--")) for word in replaced):
+    if name != "train" or any(word.startswith(("resume=", "--")) for word in replaced):
         return replaced
-    given = {word.partition("=")[0] for word in replaced}
-    more = [f"{key}={value}" for key, value in SMALL.items() if key not in given]
-    return replaced + [word for word in more if name == "train" or word.startswith("audit.")]
+    given = [word.partition("=")[0] for word in replaced]
+    of_a_part = {key.partition(".")[0] for key in given}
+    off = {"audit", "saliency"} & of_a_part
+    return replaced + [f"{key}={value}" for key, value in SMALL.items() if key not in {*given, *off}]
 
 
 def faults(command):
