@@ -34,7 +34,7 @@ def main() -> int:
             subprocess.run([sys.executable, ROOT / "train.py", *arguments], check=True, cwd=ROOT)  # noqa: S603
     PICTURES.mkdir(exist_ok=True)
     save(screenshot(RUN / "report.html", width=1000, height=690), "page.png", width=1000)
-    save(Image.open(RUN / "test_saliency.png"), "saliency.png", width=1000)
+    save(Image.open(RUN / "test_saliency.png"), "saliency.png", width=900)
     save(Image.open(RUN / "audit_shortcuts.png"), "shortcuts.png", width=800)
     save(Image.open(SWEEP / "pairs.png"), "zoom.png", width=800)
     return 0
@@ -66,7 +66,8 @@ def save(picture: Image.Image, name: str, width: int) -> None:
         picture = picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
     target = PICTURES / name
     for colours in (256, 128, 64, 32):
-        picture.quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
+        # Rare bright colours, such as the hottest places of a map, count as much as frequent ones.
+        picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
         if target.stat().st_size <= MAX_BYTES:
             break
 
