@@ -345,6 +345,7 @@ class SweepConfig(Section):
     prune: Literal["median"] | None
     prune_startup: PositiveInt
     prune_warmup: Annotated[int, Field(ge=0)]
+    pack: PositiveInt = 1
 
 
 class ComputeConfig(Section):
@@ -353,6 +354,9 @@ class ComputeConfig(Section):
     channels_last: bool
     huge_pages: bool
     fused_optimizer: bool = False
+    resident: bool | Literal["auto"] = False
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    tf32: bool = False
     num_threads: PositiveInt | None
 
 

@@ -20,6 +20,7 @@ from covidnet.errors import ConfigError, CovidnetError, MissingExtraError
 from covidnet.runs.directories import reserve_directory
 from covidnet.runs.layout import RunLayout
 from covidnet.sweeps.layout import SweepLayout, grown, write_record
+from covidnet.sweeps.pack import refuse_other_launchers
 from covidnet.sweeps.plan import Plan, make_plan
 from covidnet.sweeps.resume import check_resumable, refuse_used_directory
 from covidnet.training.check import check_run
@@ -39,6 +40,7 @@ def start_sweep(config: DictConfig, config_name: str, given: Path | None) -> Pat
     Raises:
         CovidnetError: Anything a user can mend.
     """
+    refuse_other_launchers(config)
     _require_plugins(config)
     loader = GlobalHydra.instance().config_loader()
     plan = make_plan(

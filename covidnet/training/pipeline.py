@@ -14,6 +14,7 @@ import pytorch_lightning as lightning
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from covidnet.compute import describe_compute
 from covidnet.config.schema import TrainConfig
 from covidnet.console import say
 from covidnet.data.datamodule import XrayDataModule
@@ -27,6 +28,7 @@ from covidnet.errors import ConfigError, RunError
 from covidnet.files import write_json
 from covidnet.models.module import XrayClassifier
 from covidnet.models.predict import load_network, predict
+from covidnet.models.weights import first_line
 from covidnet.reporting.results import Protocol, save_results, summarize
 from covidnet.runs.environment import describe_environment
 from covidnet.runs.layout import RunLayout
@@ -93,6 +95,8 @@ def train_split(
     check_layer(settings.saliency, module.net, settings.data.image_size)
     if trainer.is_global_zero:
         _describe_start(settings, layout, images, split, trainer)
+        device = trainer.strategy.root_device
+        say(describe_compute(settings.compute, device.type, data.stays_on(device)))
         _record_start(settings, layout, images, split, trainer, data, logger)
 
     fit(trainer, module, data, layout, resumed)
@@ -114,7 +118,7 @@ def fit(
     """Let Lightning train, from the last checkpoint of a resumed run.
 
     Raises:
-        ConfigError: Lightning refuses an argument only now that it knows the data.
+        ConfigError: Lightning refuses an argument only now that it knows the data, or the network cannot be compiled.
         WeightsError: The checkpoint to go on from is damaged.
         KeyboardInterrupt: The user stopped it.
         SystemExit: The system stopped it with SIGTERM; the status is the one that shells give then.
@@ -126,6 +130,12 @@ def fit(
         trainer.fit(module, data, ckpt_path=resume_from, weights_only=True)
     except MisconfigurationException as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        raise ConfigError(
+            f"compute.compile: torch could not compile the network here: {first_line(error)}. Give compute.compile=none"
+        ) from error
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise

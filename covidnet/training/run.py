@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
+from covidnet.compute import prepare_torch
 from covidnet.config.schema import TrainConfig
 from covidnet.data.protocols import count_folds
 from covidnet.models.backbones import validate_backbone
@@ -21,8 +20,7 @@ def run_training(
         The lowest validation loss, over folds their mean; None when none was finite.
     """
     validate_backbone(settings.backbone, settings.weights)
-    if settings.compute.num_threads is not None:
-        torch.set_num_threads(settings.compute.num_threads)
+    prepare_torch(settings.compute)
     images = open_images(settings)
     count = count_folds(settings, images.dataset.records)
     if count is not None and settings.fold is None:
