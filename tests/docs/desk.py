@@ -71,6 +71,7 @@ def _write_labels_of_others(folder, drawn):
     """who.csv: another data set, whose classes are called otherwise."""
     called = {"covid": "COVID-19", "normal": "No Finding"}
     rows = [[film.relative_to(folder).as_posix(), called[film.parent.name]] for film in _films(drawn)]
+    rows[0][1] = "SARS-CoV-2"
     with (folder / "who.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["path", "label"], *rows])
 
@@ -85,7 +86,8 @@ def _write_patches_table(folder):
 
 def _with_a_second_class(rows):
     """What docs/data.md calls other."""
-    return [row | {"finding": "Pneumonia"} if row["finding"] == "No Finding" else row for row in rows]
+    there = [row for row in rows if row["filename"] != "none.png"]
+    return [row | {"finding": "Pneumonia"} if row["finding"] == "No Finding" else row for row in there]
 
 
 def _write_dicoms(folder):
