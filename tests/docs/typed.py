@@ -125,6 +125,7 @@ LONG = {
     "pip": "changes the environment",
     "hydra/launcher=submitit_slurm": "needs a Slurm cluster",
     "hydra/launcher=ray": "needs the extra ray, which is not among those of the tests",
+    "sweep.pack=4": "starts processes; tests/sweeps/test_pack.py runs it",
     "trainer=ddp": "starts processes that import this one; tests/commands/test_distributed.py runs it",
     "trainer=gpu": "needs a GPU",
     "device=cuda": "needs a GPU",
