@@ -316,10 +316,20 @@ class TrainerConfig(Section):
         return self
 
 
-class LoggerConfig(Section):
-    """Where scalars and figures go besides the run directory's own files."""
+class TensorBoardConfig(Section):
+    """Scalars, figures, curves, features and hyperparameters for TensorBoard; see conf/logger/tensorboard.yaml."""
 
-    name: Literal["tensorboard", "none"]
+    name: Literal["tensorboard"]
+    projector: Annotated[int, Field(ge=0, le=10_000)] = 500
+
+
+class NoLoggerConfig(Section):
+    """Nothing besides the run directory's own files."""
+
+    name: Literal["none"]
+
+
+LoggerConfig = Annotated[TensorBoardConfig | NoLoggerConfig, Field(discriminator="name")]
 
 
 class EarlyStoppingConfig(Section):

@@ -47,6 +47,8 @@ from covidnet.training.external import predict_external
 from covidnet.training.history import Row, best_row, read_history
 from covidnet.training.needs import check_needs
 from covidnet.training.page import show_results
+from covidnet.training.penultimate import PenultimateFeatures
+from covidnet.training.projector import show_projector
 from covidnet.training.pruning import MedianPruning
 from covidnet.training.reference import save_training_look
 from covidnet.training.saliency import check_layer, describe_saliency, explain_training
@@ -301,11 +303,13 @@ def _finish(
     figures = save_results(
         layout.directory, predictions, "test", dataset, positive, protocol, rows, seconds, rule, options
     )
-    save_training_look(layout, dataset, data, network)
+    known = PenultimateFeatures(network, data)
+    save_training_look(layout, dataset, known)
     tested = predictions.of_split("test")
     figures += explain_training(settings, layout.directory, dataset, data, network, tested)
     if logger is not None:
-        boards.add_results(logger, settings, overrides, layout.metrics, figures)
+        boards.add_results(logger, settings, overrides, layout, figures)
+        show_projector(settings.logger, Path(logger.log_dir), dataset, known, predictions)
     for line in summarize(layout.metrics):
         say(line)
     say(f"results: {Path(layout.directory)}")
