@@ -213,7 +213,9 @@ def left_out(dataset: XrayDataset) -> list[str]:
     if scan.masks:
         lines.append(f"masks of lungs, not counted as images: {len(scan.masks)} files")
     if scan.other_files or scan.hidden:
-        lines.append(f"ignored: {scan.other_files} files that are no images, {scan.hidden} hidden ones")
+        no_images = "file that is no image" if scan.other_files == 1 else "files that are no images"
+        hidden = f", {scan.hidden} hidden" if scan.hidden else ""
+        lines.append(f"ignored: {scan.other_files} {no_images}{hidden}")
     if scan.excluded:
         listed = ", ".join(f"{reason} ({count})" for reason, count in scan.excluded.most_common(8))
         more = len(scan.excluded) - 8

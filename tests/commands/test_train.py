@@ -327,7 +327,7 @@ def test_what_is_left_out_is_told(command, small, images, tmp_path):
     shown = outcome.out.splitlines()
     assert "  left out, unreadable: 1 (listed in dataset.md)" in shown
     assert f"  left out, in no class folder: 1 images directly in {root}" in shown
-    assert "  ignored: 2 files that are no images, 1 hidden ones" in shown  # notes.txt and the phantoms' own list
+    assert "  ignored: 2 files that are no images, 1 hidden" in shown  # notes.txt and the phantoms' own list
     assert any(line.startswith("  links not followed") and line.endswith(": covid/loop") for line in shown)
     study = (run.directory / "dataset.md").read_text()
     assert "covid/bad.png" in study and "covid/loop" in study
@@ -336,7 +336,9 @@ def test_what_is_left_out_is_told(command, small, images, tmp_path):
 def test_without_one_defined_validation_loss_no_epoch_is_kept(command, small, tmp_path, monkeypatch):
     from covidnet.models.module import XrayClassifier
 
-    monkeypatch.setattr(XrayClassifier, "validation_step", lambda self, batch, _: self.val_loss.update(float("nan")))
+    monkeypatch.setattr(
+        XrayClassifier, "validation_step", lambda self, batch, _: self.val_loss.update(torch.tensor(float("nan")), 1)
+    )
     outcome = command("train", *small(tmp_path, "logger=none"))
     assert outcome.status == 1
     (line,) = outcome.lines
