@@ -50,7 +50,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
         writer = csv.writer(file, lineterminator="\n")
         quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         for values in (header, *rows):
-            row = [guarded(value) for value in values]
+            row = [guarded(value, first=at == 0) for at, value in enumerate(values)]
             # Before Python 3.13 the writer leaves a lone carriage return bare, and the reader ends the row there;
             # and a spreadsheet whose separator is another would begin a cell, and a formula, in the middle of a text.
             odd = any(isinstance(value, str) and not SEPARATING.isdisjoint(value) for value in row)

@@ -25,12 +25,19 @@ def _begins_formula(text: str) -> bool:
     return text.lstrip().startswith(STARTS)
 
 
-def guarded(value: object) -> object:
+def guarded(value: object, *, first: bool = False) -> object:
     """A cell of a table that is read back: an apostrophe before a text that begins a formula, see `unguarded`.
 
     Numbers, also as text, stay as they are; a text that already looks guarded gets one more apostrophe.
+
+    Args:
+        value: The cell.
+        first: Whether it is the first of its row. A spreadsheet with another separator takes the whole row for one
+            cell, so that even a number there could begin a formula.
     """
-    return f"'{value}" if isinstance(value, str) and _looks_guarded(value) and not _is_number(value) else value
+    if not isinstance(value, str) or not _looks_guarded(value) or (_is_number(value) and not first):
+        return value
+    return f"'{value}"
 
 
 def unguarded(text: str) -> str:

@@ -19,6 +19,11 @@ def test_a_guarded_text_is_read_back(text):
     assert guarded(text).startswith("'") and unguarded(guarded(text)) == text
 
 
+def test_even_a_number_may_begin_a_formula_where_the_whole_row_is_a_cell():
+    assert guarded("-1", first=True) == "'-1" and unguarded("'-1") == "-1"
+    assert guarded("1", first=True) == "1"
+
+
 @pytest.mark.parametrize("value", ["", "x", "'x", "-1", "+1.5e-3", "-inf", "a=1", 3, -2.5, None, " '=1"])
 def test_numbers_and_plain_texts_are_not_guarded(value):
     assert guarded(value) == value
