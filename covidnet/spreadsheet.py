@@ -7,8 +7,15 @@ that a spreadsheet whose separator is a semicolon does not begin a cell in the m
 
 from __future__ import annotations
 
+import re
+
 STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """The last four are the wide forms, which some spreadsheets read alike."""
+
+_START = r"'*[^\S;\t\r\n]*[=+\-@＝＋－＠]"
+_WITHIN = re.compile(rf"([;\t\r\n])(?={_START})")
+"""Where a spreadsheet with another separator would begin a cell, and a formula, in the middle of a text."""
+_GUARDED_WITHIN = re.compile(rf"([;\t\r\n])'(?={_START})")
 
 
 def safe_path(path: str) -> str:
@@ -35,14 +42,16 @@ def guarded(value: object, *, first: bool = False) -> object:
         first: Whether it is the first of its row. A spreadsheet with another separator takes the whole row for one
             cell, so that even a number there could begin a formula.
     """
-    if not isinstance(value, str) or not _looks_guarded(value) or (_is_number(value) and not first):
+    if not isinstance(value, str) or (_is_number(value) and not first):
         return value
-    return f"'{value}"
+    inner = _WITHIN.sub(r"\1'", value)
+    return f"'{inner}" if _looks_guarded(inner) else inner
 
 
 def unguarded(text: str) -> str:
     """What `guarded` was given."""
-    return text[1:] if text.startswith("'") and _looks_guarded(text) else text
+    inner = text[1:] if text.startswith("'") and _looks_guarded(text) else text
+    return _GUARDED_WITHIN.sub(r"\1", inner)
 
 
 def _looks_guarded(text: str) -> bool:

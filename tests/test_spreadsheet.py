@@ -14,9 +14,18 @@ def test_others_stay_as_they_are(name):
     assert safe_path(name) == safe_text(name) == name
 
 
-@pytest.mark.parametrize("text", ["=1", "'=1", "''=1", "+x", "-x", "@x", "\t=1", "\u3000=1", "＝1", "'-1", "' =1"])
+@pytest.mark.parametrize("text", ["=1", "'=1", "''=1", "+x", "-x", "@x", "\u3000=1", "＝1", "'-1", "' =1"])
 def test_a_guarded_text_is_read_back(text):
     assert guarded(text).startswith("'") and unguarded(guarded(text)) == text
+
+
+@pytest.mark.parametrize("text", ["\t=1", "a;=1", "a;;\t-x", "a;'=1", "\r\n=1", "'\t=1", ";\t=1;+;''@"])
+def test_no_cell_begins_in_the_middle_of_a_text(text):
+    shown = guarded(text)
+    assert unguarded(shown) == text
+    assert not any(
+        one.lstrip().startswith(("=", "+", "-", "@")) for part in shown.split(";") for one in part.split("\t")
+    )
 
 
 def test_even_a_number_may_begin_a_formula_where_the_whole_row_is_a_cell():

@@ -113,7 +113,7 @@ def claiming(path, shape, packed=b"", descr="<f8"):
             archive.writestr(f"{name}.npy", header.getvalue() + packed)
 
 
-@pytest.mark.parametrize("shape", [(2**40, 2), (2**62, 4), (-1,), (3,)])
+@pytest.mark.parametrize("shape", [(2**40, 2), (2**62, 4), (-1,), (100,)])
 def test_arrays_that_claim_more_than_is_there(tmp_path, shape):
     claiming(tmp_path / "x.npz", shape)
     with pytest.raises(ValueError, match="claims"), open_arrays(tmp_path / "x.npz"):
