@@ -48,7 +48,7 @@ def open_plain(path: Path) -> BinaryIO:
 
 def _require_plain(path: Path, mode: int) -> None:
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "a pipe, socket or device, not a file", str(path))
 
