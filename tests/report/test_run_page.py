@@ -230,7 +230,7 @@ def test_a_directory_that_is_no_run_is_refused_in_words(tmp_path, capsys, monkey
     assert main() == 1
     assert "no finished run" in capsys.readouterr().err
     write_text(tmp_path / "metrics.json", "[]")
-    with pytest.raises(RunError, match="not the metrics"):
+    with pytest.raises(RunError, match="expected a JSON object"):
         make_run_page(tmp_path)
 
 
