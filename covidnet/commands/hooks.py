@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +21,8 @@ from covidnet.console import report_error, say
 from covidnet.errors import ConfigError, CovidnetError
 from covidnet.runs.directories import reserve_directory
 from covidnet.runs.layout import RunLayout
+from covidnet.runs.single import is_further_process
+from covidnet.runs.stored import store_configuration
 from covidnet.training.check import check_run
 from covidnet.training.resume import refuse_used_directory, settings_of_resumed
 
@@ -32,20 +33,28 @@ class RunDirectory(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration; then name the run's directory, or take the one that is resumed."""
         with _ending_on_errors():
-            if _is_further_process():
+            if is_further_process():
                 _join_run(config)
                 return
             overrides = as_typed(config.hydra.overrides.task)
             if config.resume is not None:
                 settings_of_resumed(config.resume, overrides)
                 _set(config, "hydra.run.dir", config.resume)
-                _set(config, "hydra.output_subdir", None)  # the stored configuration is kept as it is
                 return
             _refuse_sweep_keys(check_run(without_hydra(config)))
             if _given(config, "hydra.run.dir"):
                 refuse_used_directory(RunLayout(Path(config.hydra.run.dir)))
             else:
                 _set(config, "hydra.run.dir", str(reserve_directory(Path(config.output_dir), overrides)))
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Store the configuration in .hydra, as Hydra would, but each file whole or not at all.
+
+        A run that goes on keeps the one that it has.
+        """
+        if config.resume is None and not is_further_process():
+            with _ending_on_errors():
+                store_configuration(config, RunLayout(Path(config.hydra.runtime.output_dir)))
 
 
 def _refuse_sweep_keys(settings: TrainConfig) -> None:
@@ -62,13 +71,16 @@ class Sweep(Callback):
     running: ClassVar[Path | None] = None
     """The directory of this process's sweep, from its first job until its summary."""
 
+    held: ClassVar[ExitStack] = ExitStack()
+    """The sweep's lock, as long; of the class, since launchers send callbacks to other processes."""
+
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
         """Check all jobs, then name the sweep's directory for them, or take the one that is resumed."""
         from covidnet.sweeps import start
 
         with _ending_on_errors():
             given = Path(config.hydra.sweep.dir) if _given(config, "hydra.sweep.dir") else None
-            directory = start.start_sweep(config, str(config_name), given)
+            directory = start.start_sweep(config, str(config_name), given, Sweep.held)
             _set(config, "hydra.sweep.dir", str(directory))
             # Each job composes its configuration anew from these overrides, in whichever process.
             with read_write(config), open_dict(config):
@@ -80,6 +92,7 @@ class Sweep(Callback):
         from covidnet.sweeps.report import report_sweep
 
         Sweep.running = None
+        Sweep.held.close()
         with _ending_on_errors():
             complete = report_sweep(Path(config.hydra.sweep.dir))
         if not complete:
@@ -89,6 +102,7 @@ class Sweep(Callback):
 def tell_broken_sweep() -> None:
     """Where a sweep ended before its summary (Ctrl-C, a worker that was killed), say how to go on with it."""
     directory, Sweep.running = Sweep.running, None
+    Sweep.held.close()
     if directory is not None:
         finished = sum(1 for _ in directory.glob("*/metrics.json"))
         say(
@@ -120,11 +134,6 @@ register_resolvers()
 warnings.filterwarnings("ignore", message=r"(?s).*is validated against ConfigStore schema with the same name")
 
 
-def _is_further_process() -> bool:
-    """Whether this is not the first process of a distributed run, started by Lightning, torchrun or srun."""
-    return any(int(os.environ.get(name, "0")) > 0 for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))
-
-
 def _join_run(config: DictConfig) -> None:
     """Take the directory that the first process has; its own checks hold for all."""
     if config.resume is not None:
@@ -134,7 +143,6 @@ def _join_run(config: DictConfig) -> None:
             "hydra.run.dir: missing; processes that torchrun or srun starts must all be given the same new directory, "
             "hydra.run.dir=PATH"
         )
-    _set(config, "hydra.output_subdir", None)
 
 
 @contextmanager

@@ -14,9 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from covidnet.compute import prepare_process
 from covidnet.config.check import as_typed, check
 from covidnet.config.schema import TrainConfig
+from covidnet.console import say
 from covidnet.errors import CovidnetError
 from covidnet.runs.directories import discard_unused
-from covidnet.runs.layout import RunLayout
+from covidnet.runs.layout import RunLayout, go_on_with
+from covidnet.runs.single import is_further_process
 from covidnet.sweeps.layout import SweepLayout, read_record
 from covidnet.training.resume import settings_of_resumed
 
@@ -40,7 +42,9 @@ def train(config: DictConfig) -> float | None:
     settings = settings_of_resumed(resumed, overrides) if resumed else check(config, TrainConfig)
     try:
         return _train(settings, layout, overrides, resumed=bool(resumed))
-    except CovidnetError:
+    except (CovidnetError, KeyboardInterrupt, SystemExit) as error:
+        if not isinstance(error, CovidnetError) and not is_further_process():
+            say(f"stopped; {go_on_with(layout)}")
         if not any("hydra.run.dir=" in text for text in as_typed(hydra.overrides.hydra)):
             discard_unused(layout.directory, f"{hydra.job.name}.log")
         raise

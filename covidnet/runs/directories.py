@@ -66,5 +66,5 @@ def discard_unused(directory: Path, log: str) -> None:
 
     A run that failed before it recorded anything leaves no trace; one that recorded its data stays.
     """
-    if {entry.name for entry in directory.iterdir()} <= {".hydra", log}:
+    if {entry.name for entry in directory.iterdir()} <= {".hydra", ".lock", log}:
         shutil.rmtree(directory, ignore_errors=True)

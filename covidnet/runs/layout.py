@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from covidnet.errors import RunError
 
@@ -60,8 +62,23 @@ class RunLayout:
 
     @property
     def metrics(self) -> Path:
-        """Written last: a run that has it is finished."""
+        """Every score, the last file that is computed from predictions.csv alone."""
         return self.directory / "metrics.json"
+
+    @property
+    def unfinished(self) -> Path:
+        """There from a run's first file to its last, so that a run which was killed in between is known."""
+        return self.directory / ".unfinished"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do: its scores are there, and its saliency, audit and page if it has them."""
+        return self.metrics.is_file() and not self.unfinished.exists()
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works in the directory."""
+        return self.directory / ".lock"
 
     @property
     def page(self) -> Path:
@@ -89,6 +106,13 @@ class RunLayout:
         return self.directory / "predictions.csv"
 
 
+def go_on_with(layout: RunLayout) -> str:
+    """How to go on with a run that was stopped, as the end of a sentence."""
+    if layout.split.is_file() or layout.folds:
+        return f"go on with: python train.py resume={shlex.quote(str(layout.directory))}"
+    return "give the same command again: nothing was trained yet"
+
+
 def open_run(directory: str) -> tuple[RunLayout, DictConfig]:
     """A run directory and its stored configuration.
 
@@ -102,7 +126,10 @@ def open_run(directory: str) -> tuple[RunLayout, DictConfig]:
         )
     if not layout.config.is_file():
         raise RunError(f"{directory}: not a run directory, {layout.config} is missing. Give one that train.py made.")
-    config = OmegaConf.load(layout.config)
+    try:
+        config = OmegaConf.load(layout.config)
+    except (OSError, ValueError, YAMLError) as error:
+        raise RunError(f"{layout.config}: not a configuration ({next(iter(str(error).splitlines()), '')}).") from error
     if not isinstance(config, DictConfig):
         raise RunError(f"{layout.config}: not a configuration.")
     return layout, config

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from covidnet.console import console, say
-from covidnet.errors import CovidnetError
+from covidnet.errors import BusyError, CovidnetError
 from covidnet.files import write_json
 from covidnet.naming import short_value
 from covidnet.runs.layout import RunLayout
@@ -47,7 +47,7 @@ def run_sweep_job(job: SweepJob, work: Callable[[bool], float | None]) -> float 
         What ``work`` gives, the lowest validation loss; None for a failed job, or one that a failed job kept from
         starting. Nothing is raised, so that the launcher goes on with the other jobs.
     """
-    if job.run.metrics.is_file():
+    if job.run.is_finished:
         return _stored_loss(job.run)
     if job.sweep.stopped.exists():
         return None
@@ -56,6 +56,9 @@ def run_sweep_job(job: SweepJob, work: Callable[[bool], float | None]) -> float 
     try:
         with as_single_run(job.run, job.overrides, resumed), _quiet(job.quiet):
             loss = work(resumed)
+    except BusyError as error:
+        say(f"{_position(job)} {job.title}: left alone: {error}")
+        return None
     except Exception as error:
         _record_failure(job, error)
         return None

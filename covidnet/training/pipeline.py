@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import time
 from collections import Counter
@@ -133,8 +132,6 @@ def fit(
             "data.batch_size: this backbone's batch normalisation cannot train on one image at a time; give 2 or more"
         ) from error
     except SystemExit as stop:  # Lightning's, of which some would be statuses of success
-        if trainer.is_global_zero:
-            say(f"stopped; go on with: python train.py resume={shlex.quote(str(layout.directory))}")
         if trainer.received_sigterm:
             raise SystemExit(128 + signal.SIGTERM) from stop
         raise KeyboardInterrupt from stop
@@ -222,7 +219,8 @@ def _record_start(
 ) -> None:
     """Write what is known before training: the split, the environment, the study of the dataset, a batch."""
     dataset = images.dataset
-    layout.metrics.unlink(missing_ok=True)  # its presence means finished
+    layout.unfinished.touch()
+    layout.metrics.unlink(missing_ok=True)
     layout.page.unlink(missing_ok=True)
     layout.checkpoints.mkdir(parents=True, exist_ok=True)
     rows = dataset.rows(split)
@@ -301,5 +299,6 @@ def _finish(
         say(line)
     audit = audit_training(settings, layout, dataset, data, network, predictions)
     show_results(settings.report, layout.directory, "test", dataset, images.external)
+    layout.unfinished.unlink(missing_ok=True)
     if audit is not None:
         tell_audit(settings.audit, audit)

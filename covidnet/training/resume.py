@@ -46,14 +46,14 @@ def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig
             f"trainer.max_epochs: found {settings.trainer.max_epochs}; scheduler={settings.scheduler.name} was planned "
             f"over {planned} epochs and cannot be stretched. Start a new run, or resume without it."
         )
-    if layout.folds and layout.metrics.is_file():
+    if layout.folds and layout.is_finished:
         raise RunError(
             f"{directory}: all {len(layout.folds)} folds of this run are finished. Score them again with evaluate.py "
             f"run={directory}; for more epochs start a new run."
         )
     done = len(read_history(layout.history))
     longer = any(text.startswith(("trainer.max_epochs=", "trainer.max_time=")) for text in changes)
-    if layout.metrics.is_file() and not (longer and done < settings.trainer.max_epochs):
+    if layout.is_finished and not (longer and done < settings.trainer.max_epochs):
         raise RunError(
             f"{directory}: this run is finished, after {done} epochs. Score it again with evaluate.py run={directory}, "
             f"or train it longer: resume={directory} trainer.max_epochs={done + 10}"

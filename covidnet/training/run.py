@@ -8,6 +8,9 @@ from covidnet.config.schema import TrainConfig
 from covidnet.data.protocols import count_folds
 from covidnet.models.backbones import validate_backbone
 from covidnet.runs.layout import RunLayout
+from covidnet.runs.lock import alone_in, clear_left_over
+from covidnet.runs.single import is_further_process
+from covidnet.training.failures import in_words
 from covidnet.training.folds import train_folds
 from covidnet.training.pipeline import open_images, train_split
 
@@ -19,7 +22,22 @@ def run_training(
 
     Returns:
         The lowest validation loss, over folds their mean; None when none was finite.
+
+    Raises:
+        BusyError: Another process works in the directory.
+        RunError: The disk or the memory is full.
     """
+    with in_words(settings, layout):
+        if is_further_process():
+            return _run(settings, layout, overrides, resumed=resumed, started=started)
+        with alone_in(layout.directory, layout.lock):
+            clear_left_over(layout.directory.rglob(".*"))
+            return _run(settings, layout, overrides, resumed=resumed, started=started)
+
+
+def _run(
+    settings: TrainConfig, layout: RunLayout, overrides: list[str], *, resumed: bool, started: float
+) -> float | None:
     validate_backbone(settings.backbone, settings.weights)
     if settings.compute.num_threads is not None:
         torch.set_num_threads(settings.compute.num_threads)
