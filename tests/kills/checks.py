@@ -11,8 +11,6 @@ from PIL import Image
 LEFT_OVER = re.compile(r"^\..+-[0-9a-f]{32}(\.\w+)?$|^\.(best|last)\.ckpt$|^\.\d+-images-seed-\d+-\w{8}$")
 """Names under which files and folders are made before they are renamed."""
 TIMES = re.compile(r"seconds|_s$")
-PLACES = ("environment.json", "tensorboard/", ".hydra/", "train.log", "report.html", "model_card.md", ".lock")
-"""Files with times, paths or commands in them."""
 SAME = ("predictions.csv", "patients.csv", "saliency.csv", "split.csv", "classification_report.txt", "calibration.json")
 
 
@@ -58,23 +56,22 @@ def differences(run, unbroken):
     mine, others = _files(run), _files(unbroken)
     faults = [f"missing: {name}" for name in sorted(others - mine)]
     faults += [f"unexpected: {name}" for name in sorted(mine - others)]
-    for name in sorted(mine & others):
-        if (
-            (name.rpartition("/")[2] in SAME and (run / name).read_bytes() != (unbroken / name).read_bytes())
-            or (name.endswith("metrics.json") and _metrics(run / name) != _metrics(unbroken / name))
-            or (name.endswith("history.csv") and _history(run / name) != _history(unbroken / name))
-        ):
-            faults.append(f"differs: {name}")
+    faults += [f"differs: {name}" for name in sorted(mine & others) if _read(run / name) != _read(unbroken / name)]
     return faults
 
 
 def _files(folder):
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return {name for name in names if not any(part in f"{name}" for part in ("tensorboard/", ".lock"))}
+    return {name for name in names if "tensorboard/" not in name}
 
 
-def _metrics(path):
-    return _timeless(json.loads(path.read_text()))
+def _read(path):
+    """What two runs of one command must have the same; None for files with times, paths or commands in them."""
+    if path.name in SAME:
+        return path.read_bytes()
+    if path.name == "metrics.json":
+        return _timeless(json.loads(path.read_text()))
+    return _history(path) if path.name == "history.csv" else None
 
 
 def _timeless(value):
