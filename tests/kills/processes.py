@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +104,5 @@ def import_all(names):
     """Import these modules, so that forked processes need not."""
     for name in names:
         if name.partition(".")[0] not in {"__main__", "kills", "hydra_plugins"}:
-            try:
+            with suppress(Exception):  # parts of libraries that cannot be imported alone
                 importlib.import_module(name)
-            except Exception:
-                pass

@@ -36,7 +36,10 @@ def prepare():
 
     torch.set_num_threads(1)
     import train  # noqa: F401
+    from covidnet.figures import style
     from covidnet.training import run  # noqa: F401
+
+    style.DPI = 30  # drawing takes most of the time of such small runs
 
 
 class Bench:
