@@ -14,16 +14,18 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from covidnet.config.check import as_typed, without_hydra
+from covidnet.config.check import as_typed, check, without_hydra
 from covidnet.config.resolvers import register_config_resolvers
 from covidnet.config.schema import TrainConfig
 from covidnet.console import report_error, say
-from covidnet.errors import ConfigError, CovidnetError
+from covidnet.errors import ConfigError, CovidnetError, RunError
+from covidnet.files import CANNOT_WRITE
 from covidnet.runs.directories import reserve_directory
-from covidnet.runs.layout import RunLayout
+from covidnet.runs.layout import RunLayout, read_overrides
 from covidnet.runs.single import is_further_process
 from covidnet.runs.stored import store_configuration
 from covidnet.training.check import check_run
+from covidnet.training.repeat import configuration_of_repeated
 from covidnet.training.resume import refuse_used_directory, settings_of_resumed
 
 
@@ -37,6 +39,9 @@ class RunDirectory(Callback):
                 _join_run(config)
                 return
             overrides = as_typed(config.hydra.overrides.task)
+            if config.repeat is not None:
+                _start_repeat(config, overrides)
+                return
             if config.resume is not None:
                 settings_of_resumed(config.resume, overrides)
                 _set(config, "hydra.run.dir", config.resume)
@@ -54,7 +59,20 @@ class RunDirectory(Callback):
         """
         if config.resume is None and not is_further_process():
             with _ending_on_errors():
-                store_configuration(config, RunLayout(Path(config.hydra.runtime.output_dir)))
+                layout = RunLayout(Path(config.hydra.runtime.output_dir))
+                own, overrides = without_hydra(config), as_typed(config.hydra.overrides.task)
+                if config.repeat is not None:
+                    own, overrides = configuration_of_repeated(config.repeat, overrides)
+                store_configuration(layout, own, overrides, config)
+
+
+def _start_repeat(config: DictConfig, overrides: list[str]) -> None:
+    check(configuration_of_repeated(config.repeat, overrides)[0], TrainConfig)
+    if _given(config, "hydra.run.dir"):
+        refuse_used_directory(RunLayout(Path(config.hydra.run.dir)))
+        return
+    recorded = read_overrides(RunLayout(Path(config.repeat).expanduser()))
+    _set(config, "hydra.run.dir", str(reserve_directory(Path(config.output_dir), recorded, suffix="repeat")))
 
 
 def _refuse_sweep_keys(settings: TrainConfig) -> None:
@@ -79,6 +97,8 @@ class Sweep(Callback):
         from covidnet.sweeps import start
 
         with _ending_on_errors():
+            if config.repeat is not None:
+                raise ConfigError(f"repeat={config.repeat}: one run is made again, without -m")
             given = Path(config.hydra.sweep.dir) if _given(config, "hydra.sweep.dir") else None
             directory = start.start_sweep(config, str(config_name), given, Sweep.held)
             _set(config, "hydra.sweep.dir", str(directory))
@@ -152,6 +172,11 @@ def _ending_on_errors() -> Iterator[None]:
         yield
     except CovidnetError as error:
         raise SystemExit(report_error(error)) from error
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            traceback.print_exc()
+            raise SystemExit(1) from error
+        raise SystemExit(report_error(RunError(f"{error.filename}: cannot be written ({error.strerror})"))) from error
     except OmegaConfBaseException as error:
         raise SystemExit(report_error(ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}"))) from error
     except Exception as error:

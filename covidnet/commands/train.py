@@ -20,6 +20,7 @@ from covidnet.runs.directories import discard_unused
 from covidnet.runs.layout import RunLayout, go_on_with
 from covidnet.runs.single import is_further_process
 from covidnet.sweeps.layout import SweepLayout, read_record
+from covidnet.training.repeat import configuration_of_repeated
 from covidnet.training.resume import settings_of_resumed
 
 
@@ -38,8 +39,12 @@ def train(config: DictConfig) -> float | None:
     if hydra.mode == RunMode.MULTIRUN:
         return _train_job(config, layout, SweepLayout(Path(hydra.sweep.dir)), overrides)
     # A DDP process other than the first is started with the same command.
-    resumed = OmegaConf.select(config, "resume")
-    settings = settings_of_resumed(resumed, overrides) if resumed else check(config, TrainConfig)
+    resumed, repeated = OmegaConf.select(config, "resume"), OmegaConf.select(config, "repeat")
+    if repeated:
+        stored, overrides = configuration_of_repeated(repeated, overrides)
+        settings = check(stored, TrainConfig)
+    else:
+        settings = settings_of_resumed(resumed, overrides) if resumed else check(config, TrainConfig)
     try:
         return _train(settings, layout, overrides, resumed=bool(resumed))
     except (CovidnetError, KeyboardInterrupt, SystemExit) as error:

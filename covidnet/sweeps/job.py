@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from covidnet.console import console, say
 from covidnet.errors import BusyError, CovidnetError
-from covidnet.files import write_json
+from covidnet.files import write_json, write_text
 from covidnet.naming import short_value
 from covidnet.runs.layout import RunLayout
 from covidnet.runs.single import as_single_run, free_memory
@@ -77,10 +77,13 @@ def _record_failure(job: SweepJob, error: Exception) -> None:
     expected = isinstance(error, CovidnetError)
     text = str(error).strip() or type(error).__name__
     trace = None if expected else traceback.format_exc()
-    write_json(job.run.failure, {"error": text, "type": type(error).__name__, "traceback": trace})
+    try:
+        write_json(job.run.failure, {"error": text, "type": type(error).__name__, "traceback": trace})
+        if job.fail_fast:
+            write_text(job.sweep.stopped, f"{job.run.directory.name}\n")
+    except CovidnetError as refused:  # what made the run fail may be a full disk
+        say(str(refused))
     log.info("failed: %s", text if trace is None else trace)
-    if job.fail_fast:
-        job.sweep.stopped.write_text(f"{job.run.directory.name}\n", encoding="utf-8")
     shown = text if expected else f"{type(error).__name__}: {text}"
     say(f"{_position(job)} {job.title}: failed: {shown.splitlines()[0]} (whole text in {job.run.failure})")
 

@@ -41,11 +41,13 @@ from covidnet.training.build import (
 )
 from covidnet.training.callbacks import History
 from covidnet.training.external import predict_external
+from covidnet.training.failures import fit_what_fits
 from covidnet.training.history import Row, best_row, read_history
 from covidnet.training.needs import check_needs
 from covidnet.training.page import show_results
 from covidnet.training.pruning import MedianPruning
 from covidnet.training.reference import save_training_look
+from covidnet.training.repeat import split_of_repeated, tell_differences
 from covidnet.training.saliency import check_layer, describe_saliency, explain_training
 from covidnet.training.study import save_batch, save_study
 
@@ -79,13 +81,39 @@ def train_split(
     Returns:
         The lowest validation loss, or None when none was finite.
     """
-    dataset = images.dataset
-    split = split_records(settings, dataset.records)
+    split = split_records(settings, images.dataset.records)
+    if settings.repeat is not None:
+        split = split_of_repeated(settings, images.dataset, split)
     if resumed:
-        refuse_changed_data(layout, dataset.rows(split))
-    protocol = Protocol.of(settings.protocol, split.validation)
+        refuse_changed_data(layout, images.dataset.rows(split))
+
+    def fit_once(tried: TrainConfig, goes_on: bool) -> _Fitted:
+        return _fit_once(tried, layout, images, split, resumed=goes_on)
+
+    settings, fitted = fit_what_fits(settings, layout, fit_once, resumed)
+    rows = read_history(layout.history)
+    if fitted.trainer.is_global_zero:
+        pruned = _pruned(fitted.trainer)
+        _finish(settings, layout, overrides, images, fitted.data, rows, fitted.logger, started, pruned)
+    best = best_row(rows)
+    return None if best is None else best["val_loss"]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What is needed of a training once it ended."""
+
+    trainer: lightning.Trainer
+    data: XrayDataModule
+    logger: TensorBoardLogger | None
+
+
+def _fit_once(settings: TrainConfig, layout: RunLayout, images: Images, split: Split, *, resumed: bool) -> _Fitted:
+    dataset = images.dataset
     logger = build_logger(settings, layout)
-    history = History(layout.history, protocol.validation, shows_lines(settings))
+    history = History(
+        layout.history, Protocol.of(settings.protocol, split.validation).validation, shows_lines(settings)
+    )
     trainer = build_trainer(settings, layout, history, logger)
     data = build_datamodule(settings, dataset, split)
     module = build_module(settings, dataset, split)
@@ -93,13 +121,9 @@ def train_split(
     if trainer.is_global_zero:
         _describe_start(settings, layout, images, split, trainer)
         _record_start(settings, layout, images, split, trainer, data, logger)
-
+        tell_differences(settings, layout)
     fit(trainer, module, data, layout, resumed)
-    rows = read_history(layout.history)
-    if trainer.is_global_zero:
-        _finish(settings, layout, overrides, images, data, rows, logger, started, _pruned(trainer))
-    best = best_row(rows)
-    return None if best is None else best["val_loss"]
+    return _Fitted(trainer, data, logger)
 
 
 def _pruned(trainer: lightning.Trainer) -> str | None:

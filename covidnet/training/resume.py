@@ -41,7 +41,7 @@ def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig
     assert isinstance(merged, DictConfig)
     settings = check(merged, TrainConfig)
     planned = check(stored, TrainConfig).trainer.max_epochs
-    if settings.trainer.max_epochs != planned and _goes_by_epochs(settings.scheduler):
+    if settings.trainer.max_epochs != planned and goes_by_epochs(settings.scheduler):
         raise ConfigError(
             f"trainer.max_epochs: found {settings.trainer.max_epochs}; scheduler={settings.scheduler.name} was planned "
             f"over {planned} epochs and cannot be stretched. Start a new run, or resume without it."
@@ -61,7 +61,7 @@ def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig
     return settings
 
 
-def _goes_by_epochs(scheduler: SchedulerConfig) -> bool:
+def goes_by_epochs(scheduler: SchedulerConfig) -> bool:
     """Whether the rate of a step depends on how many epochs there will be."""
     return scheduler.name in {"cosine", "one_cycle"} or (
         isinstance(scheduler, InverseTimeConfig) and scheduler.decay is None
