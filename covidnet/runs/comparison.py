@@ -20,7 +20,10 @@ FACTS = {
 
 
 def compare_environments(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two environment.json and may change results, a line each; the place of the images may not."""
+    """What differs between two environment.json and may change results, a line each.
+
+    Where the images are is no such thing.
+    """
     lines = [f"{title}: {_shown(then.get(key))} then, {_shown(now.get(key))} now"
              for key, title in FACTS.items() if then.get(key) != now.get(key)]  # fmt: skip
     old, new = _part(then, "packages"), _part(now, "packages")
@@ -86,8 +89,10 @@ class PredictionsCompared:
             return [f"predictions.csv: equal to the last bit, {self.n} rows"]
         if self.largest_difference is None:
             return ["predictions.csv: of other images, parts or classes"]
-        return [f"predictions.csv: the largest difference of a probability is {self.largest_difference:.2g}, on {self.path}; "
-                f"{self.other_classes} of {self.n} rows have another predicted class"]  # fmt: skip
+        return [
+            f"predictions.csv: the largest difference of a probability is {self.largest_difference:.2g}, on "
+            f"{self.path}; {self.other_classes} of {self.n} rows have another predicted class"
+        ]
 
 
 def compare_predictions(then: Path, now: Path) -> PredictionsCompared:
@@ -137,10 +142,8 @@ class MetricsCompared:
         if self.key is not None:
             lines.append(f"metrics.json: the largest difference is {self.largest_difference:.2g}, of {self.key}")
         if self.others:
-            more = len(self.others) - 5
-            lines.append(
-                f"metrics.json: also differ {', '.join(self.others[:5])}{f' and {more} more' if more > 0 else ''}"
-            )
+            more = f" and {len(self.others) - 5} more" if len(self.others) > 5 else ""
+            lines.append(f"metrics.json: also differ {', '.join(self.others[:5])}{more}")
         return lines
 
 
@@ -152,9 +155,8 @@ def compare_metrics(then: Path, now: Path) -> MetricsCompared:
     """
     old, new = dict(_leaves(_read(then))), dict(_leaves(_read(now)))
     differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    numbers = {
-        key: abs(old[key] - new[key]) for key in differing if _is_number(old.get(key)) and _is_number(new.get(key))
-    }
+    both = [key for key in differing if _is_number(old.get(key)) and _is_number(new.get(key))]
+    numbers = {key: abs(old[key] - new[key]) for key in both}
     worst = max(numbers, key=lambda key: numbers[key], default=None)
     others = tuple(key for key in differing if key not in numbers)
     return MetricsCompared(not differing, 0.0 if worst is None else numbers[worst], worst, others)
