@@ -72,16 +72,15 @@ def _recorded(layout: RunLayout, config: DictConfig, changes: Sequence[str]) -> 
         "sweep.prune": None,
     }  # fmt: skip
     if "data.root" not in given and settings.data.root is not None:
-        known["data.root"] = (
-            str(recorded_root(layout, None)) if settings.data.source != "phantoms" else _root(environment)
-        )
+        drawn = settings.data.source in {"phantoms", "phantom_patches"}  # they are drawn again where they are gone
+        known["data.root"] = _root(environment) if drawn else str(recorded_root(layout, None))
     table = recorded_table(layout)
     if settings.data.source == "csv" and table is not None:
         known["data.table"] = table
     if settings.compute.num_threads is None and isinstance(environment.get("threads"), int):
         known["compute.num_threads"] = environment["threads"]
     known |= _length(layout, settings)
-    return OmegaConf.from_dotlist([]) if not known else _nested(known)
+    return _nested(known)
 
 
 def _nested(values: dict[str, Any]) -> DictConfig:
@@ -92,7 +91,6 @@ def _nested(values: dict[str, Any]) -> DictConfig:
 
 
 def _root(environment: dict[str, Any]) -> str:
-    """Phantoms are drawn again where they are gone."""
     return str((environment.get("data") or {}).get("root"))
 
 
@@ -162,10 +160,8 @@ def tell_differences(settings: TrainConfig, layout: RunLayout) -> None:
         return
     original = _original(settings)
     found = compare_environments(read_environment(original), read_environment(layout))
-    say(
-        f"repeats {original.directory}: "
-        + ("nothing differs from what it was made with" if not found else "differs in")
-    )
+    what = "what differs:" if found else "nothing differs from what it was made with"
+    say(f"repeats {original.directory}; {what}")
     for line in found:
         say(f"  {line}")
 
