@@ -137,7 +137,8 @@ def test_environments_side_by_side():
     }
     assert compare_environments(then, now) == [
         "threads: none then, 2 now", "code: commit a then, b now",
-        "code: with changes that are in no commit, in 0 files then, 1 now", "images: 3 then, 4 now, with other contents",
+        "code: with changes that are in no commit, in 0 files then, 1 now",
+        "images: 3 then, 4 now, with other contents",
     ]  # fmt: skip
 
 
