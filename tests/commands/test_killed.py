@@ -20,7 +20,7 @@ EVERYTHING = (
 
 
 class Killed(BaseException):
-    """As abrupt as SIGKILL, for what runs no clean-up: see `kill_at`."""
+    """Ends a run at one point; real kills, which let nothing clean up, are in ``python -m tests.kills``."""
 
 
 def names(directory):
