@@ -40,6 +40,7 @@ from covidnet.training.build import (
     shows_lines,
 )
 from covidnet.training.callbacks import History
+from covidnet.training.comparison import split_of_repeated, tell_differences
 from covidnet.training.external import predict_external
 from covidnet.training.failures import fit_what_fits
 from covidnet.training.history import Row, best_row, read_history
@@ -47,7 +48,6 @@ from covidnet.training.needs import check_needs
 from covidnet.training.page import show_results
 from covidnet.training.pruning import MedianPruning
 from covidnet.training.reference import save_training_look
-from covidnet.training.repeat import split_of_repeated, tell_differences
 from covidnet.training.saliency import check_layer, describe_saliency, explain_training
 from covidnet.training.study import save_batch, save_study
 

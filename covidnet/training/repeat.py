@@ -1,29 +1,20 @@
-"""A finished run made again from what it recorded: its configuration, its split, and what differs before and after."""
+"""The configuration that makes a finished run again, from what the run recorded. This file is light, as its callers are."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from covidnet.config.check import check
 from covidnet.config.schema import TrainConfig
-from covidnet.console import RESEARCH_ONLY, say
-from covidnet.data.changes import describe_changes, list_changes
-from covidnet.data.dataset import XrayDataset
-from covidnet.data.split import Split, read_split
-from covidnet.errors import ConfigError, DataError, RunError
-from covidnet.files import write_json
-from covidnet.runs.comparison import compare_environments, compare_metrics, compare_predictions
+from covidnet.errors import ConfigError, RunError
 from covidnet.runs.layout import RunLayout, open_run, read_overrides
-from covidnet.runs.recorded import recorded_root, recorded_split, recorded_table
 from covidnet.training.history import read_history
 from covidnet.training.resume import goes_by_epochs
 
-JSON = "repeat.json"
 ALLOWED = (
     "output_dir", "data.root", "data.table", "data.cache", "data.cache_dir", "data.num_workers", "trainer.accelerator",
     "trainer.devices", "callbacks.progress", "callbacks.save_every", "compute.num_threads", "compute.huge_pages",
@@ -71,12 +62,11 @@ def _recorded(layout: RunLayout, config: DictConfig, changes: Sequence[str]) -> 
         "repeat": str(layout.directory.absolute()), "resume": None, "sweep.resume": None, "sweep.fail_fast": False,
         "sweep.prune": None,
     }  # fmt: skip
-    if "data.root" not in given and settings.data.root is not None:
-        drawn = settings.data.source in {"phantoms", "phantom_patches"}  # they are drawn again where they are gone
-        known["data.root"] = _root(environment) if drawn else str(recorded_root(layout, None))
-    table = recorded_table(layout)
-    if settings.data.source == "csv" and table is not None:
-        known["data.table"] = table
+    data = environment.get("data") or {}
+    if "data.root" not in given and settings.data.root is not None and data.get("root") is not None:
+        known["data.root"] = str(data["root"])
+    if "data.table" not in given and settings.data.source == "csv" and data.get("table") is not None:
+        known["data.table"] = str(data["table"])
     if settings.compute.num_threads is None and isinstance(environment.get("threads"), int):
         known["compute.num_threads"] = environment["threads"]
     known |= _length(layout, settings)
@@ -88,10 +78,6 @@ def _nested(values: dict[str, Any]) -> DictConfig:
     for key, value in values.items():
         OmegaConf.update(nested, key, value, force_add=True)
     return nested
-
-
-def _root(environment: dict[str, Any]) -> str:
-    return str((environment.get("data") or {}).get("root"))
 
 
 def _length(layout: RunLayout, settings: TrainConfig) -> dict[str, Any]:
@@ -125,58 +111,3 @@ def read_environment(layout: RunLayout) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{layout.environment}: found {type(content).__name__}, expected an object.")
     return content
-
-
-def _original(settings: TrainConfig) -> RunLayout:
-    """The repeated run, or of a run over folds its fold."""
-    assert settings.repeat is not None
-    layout = RunLayout(Path(settings.repeat))
-    return RunLayout(layout.fold(settings.fold)) if settings.fold is not None and layout.folds else layout
-
-
-def split_of_repeated(settings: TrainConfig, dataset: XrayDataset, split: Split) -> Split:
-    """The split that the repeated run recorded; the one that is made now is the same, unless a library changed.
-
-    Raises:
-        DataError: The images are not those of the run.
-    """
-    layout = _original(settings)
-    recorded, rows = read_split(layout.split), dataset.rows(split)
-    if recorded == rows:
-        return split
-    changes = describe_changes(recorded, {row.path: row.sha256 for row in rows})
-    if changes:
-        raise DataError(
-            f"repeat={layout.directory}: the images are not those of that run:\n{list_changes(changes)}\n"
-            "Give the folder that it used, data.root=PATH, or start a new run."
-        )
-    say("the same images would be split otherwise now; the recorded split is used")
-    return recorded_split(recorded, {record.path: position for position, record in enumerate(dataset.records)})
-
-
-def tell_differences(settings: TrainConfig, layout: RunLayout) -> None:
-    """Before training: what differs from the environment of the repeated run; nothing where none is repeated."""
-    if settings.repeat is None:
-        return
-    original = _original(settings)
-    found = compare_environments(read_environment(original), read_environment(layout))
-    what = "what differs:" if found else "nothing differs from what it was made with"
-    say(f"repeats {original.directory}; {what}")
-    for line in found:
-        say(f"  {line}")
-
-
-def tell_comparison(repeated: str, layout: RunLayout) -> None:
-    """After training: write repeat.json, and say whether the results are the same to the last bit."""
-    original = RunLayout(Path(repeated))
-    own = RunLayout(layout.fold(0)) if layout.folds else layout
-    others = RunLayout(original.fold(0)) if layout.folds else original
-    environments = compare_environments(read_environment(others), read_environment(own))
-    predictions = compare_predictions(original.predictions, layout.predictions)
-    metrics = compare_metrics(original.metrics, layout.metrics)
-    content = {"of": repeated, "differences": environments, "predictions": predictions.to_json(),
-               "metrics": metrics.to_json(), "notice": RESEARCH_ONLY}  # fmt: skip
-    write_json(layout.directory / JSON, content)
-    say(f"compared with {original.directory} ({layout.directory / JSON}):")
-    for line in (*predictions.lines(), *metrics.lines()):
-        say(f"  {line}")

@@ -15,10 +15,10 @@ from covidnet.runs.layout import RunLayout
 from covidnet.runs.lock import alone_in, clear_left_over
 from covidnet.runs.single import is_further_process
 from covidnet.runs.stored import store_changes
+from covidnet.training.comparison import tell_comparison
 from covidnet.training.failures import in_words
 from covidnet.training.folds import train_folds
 from covidnet.training.pipeline import open_images, train_split
-from covidnet.training.repeat import tell_comparison
 
 
 def run_training(

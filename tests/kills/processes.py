@@ -50,6 +50,7 @@ def _become(arguments, said, watch):
         os.dup2(out, 1)
         os.dup2(out, 2)
         sys.stdout, sys.stderr = open(1, "w", buffering=1, closefd=False), open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         watch.install()
         sys.argv = ["train.py", *map(str, arguments)]
         import train
