@@ -1,4 +1,4 @@
-"""The configuration that makes a finished run again, from what the run recorded. This file is light, as its callers are."""
+"""The configuration that makes a finished run again, from what the run recorded; a light file, as its callers are."""
 
 from __future__ import annotations
 
