@@ -69,7 +69,7 @@ class PredictionsCompared:
         equal: To the last bit.
         n: Rows.
         largest_difference: Of a probability; None where the rows are of other images.
-        path: Of the image that it is found on.
+        path: Of the image that it is found on; None where all are the same.
         other_classes: Rows whose predicted class differs.
     """
 
@@ -89,6 +89,8 @@ class PredictionsCompared:
             return [f"predictions.csv: equal to the last bit, {self.n} rows"]
         if self.largest_difference is None:
             return ["predictions.csv: of other images, parts or classes"]
+        if self.path is None:
+            return ["predictions.csv: the same probabilities, but other columns differ"]
         return [
             f"predictions.csv: the largest difference of a probability is {self.largest_difference:.2g}, on "
             f"{self.path}; {self.other_classes} of {self.n} rows have another predicted class"
@@ -111,7 +113,8 @@ def compare_predictions(then: Path, now: Path) -> PredictionsCompared:
     apart = np.abs(old.probabilities - new.probabilities).max(axis=1)
     worst = int(apart.argmax())
     others = int((old.predicted != new.predicted).sum())
-    return PredictionsCompared(equal, len(new), float(apart[worst]), new.rows[worst].path, others)
+    path = new.rows[worst].path if apart[worst] > 0 else None
+    return PredictionsCompared(equal, len(new), float(apart[worst]), path, others)
 
 
 @dataclass(frozen=True)
