@@ -30,6 +30,40 @@ def prepare_process(config: ComputeConfig) -> None:
     quiet_libraries()
 
 
+def prepare_torch(config: ComputeConfig) -> None:
+    """Set what torch does in this process from now on: threads, and how exact products on GPUs are."""
+    import torch
+
+    if config.num_threads is not None:
+        torch.set_num_threads(config.num_threads)
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high" if config.tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = config.tf32
+
+
+def describe_compute(config: ComputeConfig, device: str, resident: bool) -> str:
+    """What is done for speed, in one line that names the keys which switch it off.
+
+    Args:
+        config: What was asked for.
+        device: Kind of the device that the network trains on: cpu, cuda, mps.
+        resident: Whether the images stay in the device's memory.
+    """
+    import torch
+
+    used = {
+        "huge_pages": device == "cpu" and os.environ.get(HUGE_PAGES) == "1",
+        "channels_last": config.channels_last,
+        "fused_optimizer": config.fused_optimizer and device in {"cpu", "cuda"},
+        "resident": resident,
+        "tf32": config.tf32 and device == "cuda",
+        "compile": config.compile != "none",
+    }
+    names = ", ".join(name for name, on in used.items() if on) or "nothing"
+    where = f"{torch.get_num_threads()} threads" if device == "cpu" else device
+    return f"compute: {where}; for speed: {names} (compute.NAME=false is without)"
+
+
 def quiet_libraries() -> None:
     """Keep Lightning's remarks off the terminal; real warnings stay. A log that cannot be written stops nothing."""
     logging.raiseExceptions = False

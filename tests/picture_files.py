@@ -5,9 +5,13 @@ import struct
 import zlib
 
 import numpy as np
+import PIL
 
 GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6
 """Colour types of PNG."""
+
+PILLOW_13 = int(PIL.__version__.partition(".")[0]) >= 13
+"""It reads TIFF with premultiplied alpha, and YCbCr without compression; before, they are refused."""
 
 
 def encoded(image, kind="PNG", **options):

@@ -95,12 +95,13 @@ def call(script, *arguments):
     import evaluate
     import predict
     import train
+    from covidnet.audit.__main__ import main as audit
     from covidnet.commands.entry import run_command
     from covidnet.demo.__main__ import main as demo
     from covidnet.export.__main__ import main as export
 
     mains = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main, "export": export,
-             "demo": demo}  # fmt: skip
+             "demo": demo, "audit": audit}  # fmt: skip
     main = mains[script]
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level

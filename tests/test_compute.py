@@ -6,14 +6,14 @@ import warnings
 
 import pytest
 
-from covidnet.compute import HUGE_PAGES, prepare_process, quiet_libraries
+from covidnet.compute import HUGE_PAGES, describe_compute, prepare_process, prepare_torch, quiet_libraries
 from covidnet.config.schema import ComputeConfig
 
 LIBRARIES = ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric")
 
 
-def settings(huge_pages):
-    return ComputeConfig(channels_last=True, huge_pages=huge_pages, num_threads=None)
+def settings(huge_pages=True, **more):
+    return ComputeConfig(channels_last=True, huge_pages=huge_pages, **{"num_threads": None} | more)
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +71,36 @@ def test_lightnings_log_keeps_its_warnings():
 def test_importing_comes_before_torch():
     code = "import sys, covidnet.compute, covidnet.console, covidnet.predictions; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_one_line_says_what_is_done_for_speed(monkeypatch):
+    asked = settings(fused_optimizer=True, tf32=True, compile="reduce-overhead")
+    line = describe_compute(asked, "cuda", resident=True)
+    assert "cuda; for speed: channels_last, fused_optimizer, resident, tf32, compile" in line
+    line = describe_compute(asked, "cpu", resident=False)
+    assert "huge_pages" not in line  # it was not set before torch was imported
+    assert "threads; for speed: channels_last, fused_optimizer, compile" in line
+    monkeypatch.setenv(HUGE_PAGES, "1")
+    assert "huge_pages" in describe_compute(asked, "cpu", resident=False)
+    plain = ComputeConfig(channels_last=False, huge_pages=False, num_threads=None)
+    monkeypatch.delenv(HUGE_PAGES)
+    assert "for speed: nothing" in describe_compute(plain, "cpu", resident=False)
+
+
+def test_products_of_matrices_are_exact_unless_tf32_is_allowed(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    before, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    try:
+        prepare_torch(settings(tf32=False, num_threads=1))
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert not torch.backends.cudnn.allow_tf32
+        assert torch.get_num_threads() == 1
+        prepare_torch(settings(tf32=True))
+        assert torch.get_float32_matmul_precision() == "high"
+        assert torch.backends.cudnn.allow_tf32
+    finally:
+        torch.set_float32_matmul_precision(before)
+        torch.set_num_threads(threads)

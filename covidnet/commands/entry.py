@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,7 @@ from covidnet.commands.hooks import tell_broken_sweep  # its import makes the re
 from covidnet.console import report_error
 from covidnet.errors import ConfigError, CovidnetError, RunError
 from covidnet.files import CANNOT_WRITE
+from covidnet.sweeps.pack import with_launcher
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 TAKEN_OVER = "COVIDNET_SHOWS_ERRORS"
@@ -45,6 +47,7 @@ def run_command(command: Callable[[], object], config_dir: Path, config_name: st
     if not _wants_tracebacks():
         # Makes Hydra raise its errors instead of printing them and leaving.
         os.environ[FULL_ERROR] = os.environ[TAKEN_OVER] = "1"
+    sys.argv[1:] = with_launcher(sys.argv[1:])
     try:
         command()
     except CovidnetError as error:

@@ -145,7 +145,8 @@ def score(
         )
     split = recorded_split(recorded, {path: position for path, (position, _) in current.items()})
     data = build_datamodule(settings, dataset, split)
-    protocol = Protocol.of(settings.protocol, validation_part(recorded))
+    chosen = asked.checkpoint == "best" or settings.callbacks.early_stopping.patience is not None
+    protocol = Protocol.of(settings.protocol, validation_part(recorded), chosen)
     parts = _parts(asked.split, split.parts, protocol.validation)
     if asked.split == "test" and PART in split.parts:
         parts = [*parts, PART]

@@ -77,7 +77,12 @@ def _start_repeat(config: DictConfig, overrides: list[str]) -> None:
 
 def _refuse_sweep_keys(settings: TrainConfig) -> None:
     sweep = settings.sweep
-    given = {"resume": sweep.resume, "fail_fast": sweep.fail_fast or None, "prune": sweep.prune}
+    given = {
+        "resume": sweep.resume,
+        "fail_fast": sweep.fail_fast or None,
+        "prune": sweep.prune,
+        "pack": sweep.pack if sweep.pack > 1 else None,
+    }
     for key, value in given.items():
         if value is not None:
             raise ConfigError(f"sweep.{key}: found {value}; it is for the runs of a sweep, so give -m with it")

@@ -316,10 +316,20 @@ class TrainerConfig(Section):
         return self
 
 
-class LoggerConfig(Section):
-    """Where scalars and figures go besides the run directory's own files."""
+class TensorBoardConfig(Section):
+    """Scalars, figures, curves, features and hyperparameters for TensorBoard; see conf/logger/tensorboard.yaml."""
 
-    name: Literal["tensorboard", "none"]
+    name: Literal["tensorboard"]
+    projector: Annotated[int, Field(ge=0, le=10_000)] = 500
+
+
+class NoLoggerConfig(Section):
+    """Nothing besides the run directory's own files."""
+
+    name: Literal["none"]
+
+
+LoggerConfig = Annotated[TensorBoardConfig | NoLoggerConfig, Field(discriminator="name")]
 
 
 class EarlyStoppingConfig(Section):
@@ -345,6 +355,7 @@ class SweepConfig(Section):
     prune: Literal["median"] | None
     prune_startup: PositiveInt
     prune_warmup: Annotated[int, Field(ge=0)]
+    pack: PositiveInt = 1
 
 
 class ComputeConfig(Section):
@@ -354,6 +365,9 @@ class ComputeConfig(Section):
     huge_pages: bool
     fused_optimizer: bool = False
     out_of_memory: Literal["stop", "halve"] = "stop"
+    resident: bool | Literal["auto"] = False
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    tf32: bool = False
     num_threads: PositiveInt | None
 
 

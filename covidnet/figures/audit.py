@@ -142,8 +142,10 @@ def cues_figure(cues: Sequence[CueScore], model: tuple[int, int] | None) -> Figu
     across, down = figure.get_size_inches()
     axes = figure.add_axes((2.2 / across, 0.75 / down, 1 - 3.5 / across, 1 - 1.6 / down))
     for place, (_, value, low, high, color, marker) in enumerate(rows):
-        axes.plot([low, high], [place, place], color=color, linewidth=3, alpha=0.45, solid_capstyle="round")
-        axes.plot(value, place, marker, color=color, markersize=7)
+        axes.plot(
+            [low, high], [place, place], color=color, linewidth=3, alpha=0.45, solid_capstyle="round", clip_on=False
+        )
+        axes.plot(value, place, marker, color=color, markersize=7, clip_on=False)
         axes.annotate(
             f"{value:.2f} [{low:.2f}, {high:.2f}]",
             (1.02, place),

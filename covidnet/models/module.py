@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as functional
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from covidnet.data.batches import Batch
@@ -18,6 +17,7 @@ from covidnet.models.headed import run_network
 from covidnet.models.loss import TrainingLoss
 from covidnet.models.network import hold_still
 from covidnet.models.optim import Schedule
+from covidnet.models.running import RunningMean
 
 BuildOptimizer = Callable[[Any], torch.optim.Optimizer]
 BuildSchedule = Callable[[torch.optim.Optimizer, int, int], "Schedule | None"]
@@ -68,11 +68,10 @@ class XrayClassifier(LightningModule):
         self._steps_seen = 0
         self._rate = math.nan
         # As attributes, torchmetrics move to the device with the network and accumulate there.
-        # A loss that is not a number is to be seen: by default it is left out of the mean. (nan_strategy="disable"
-        # would drop the weights in torchmetrics 1.9.)
-        self.train_loss, self.val_loss = MeanMetric(nan_strategy=math.nan), MeanMetric(nan_strategy=math.nan)
-        self.train_acc = MulticlassAccuracy(num_classes, average="micro")
-        self.val_acc = MulticlassAccuracy(num_classes, average="micro")
+        self.train_loss, self.val_loss = RunningMean(), RunningMean()
+        # Checking the arguments would wait for the device at every step.
+        self.train_acc = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+        self.val_acc = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.train()
 
     def train(self, mode: bool = True) -> XrayClassifier:
@@ -99,7 +98,9 @@ class XrayClassifier(LightningModule):
         self._count(logits, loss, batch, self.val_loss, self.val_acc)
 
     @staticmethod
-    def _count(logits: Tensor, loss: Tensor, batch: Batch, mean_loss: MeanMetric, accuracy: MulticlassAccuracy) -> None:
+    def _count(
+        logits: Tensor, loss: Tensor, batch: Batch, mean_loss: RunningMean, accuracy: MulticlassAccuracy
+    ) -> None:
         mean_loss.update(loss.detach(), weight=len(batch.labels))
         accuracy.update(logits.detach(), batch.labels)
 
@@ -135,7 +136,7 @@ class XrayClassifier(LightningModule):
         if self.schedule is not None:
             self.schedule.end_epoch(self.epoch_values)
 
-    def _close(self, part: str, mean_loss: MeanMetric, accuracy: MulticlassAccuracy) -> None:
+    def _close(self, part: str, mean_loss: RunningMean, accuracy: MulticlassAccuracy) -> None:
         self.epoch_values[f"{part}_loss"] = float(mean_loss.compute())
         self.epoch_values[f"{part}_acc"] = float(accuracy.compute())
         mean_loss.reset()

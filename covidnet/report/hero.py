@@ -10,7 +10,7 @@ from typing import Any
 from covidnet.console import RESEARCH_ONLY
 from covidnet.figures.style import shorten_middle
 from covidnet.report.source import RunFiles
-from covidnet.report.words import PROTOCOLS, counted, folder_name, interval, listed, number
+from covidnet.report.words import LAST_EPOCH, PROTOCOLS, counted, folder_name, interval, listed, number
 from covidnet.runs.directories import override_key
 
 HOUSEKEEPING = frozenset(
@@ -166,8 +166,10 @@ def _largest_class(files: RunFiles) -> tuple[float | None, str]:
 def _protocol(files: RunFiles) -> Callout:
     protocol = files.metrics.get("protocol") or {}
     name = str(protocol.get("name") or "")
-    described = PROTOCOLS.get(name, "").format(test=f"{files.parts['test']:,}", val=f"{files.parts['val']:,}")
     warning = protocol.get("warning")
+    last = files.metrics.get("checkpoint") == "last" and not warning
+    template = LAST_EPOCH if last else PROTOCOLS.get(name, "")
+    described = template.format(test=f"{files.parts['test']:,}", val=f"{files.parts['val']:,}")
     text = ". ".join(part[0].upper() + part[1:] for part in (described, warning) if part)
     return Callout("warning" if warning else "good", f"Protocol: {name or 'unknown'}", f"{text}." if text else "")
 

@@ -48,7 +48,7 @@ def save_thumbnails(
         pixels = picture(row)
         if pixels is not None:
             keys.append([row.split, row.path])
-            pictures.append(_shrunk(np.asarray(pixels, dtype=np.uint8)))
+            pictures.append(shrunk(np.asarray(pixels, dtype=np.uint8)))
     arrays = {str(number): one for number, one in enumerate(pictures)}
     names = np.frombuffer(json.dumps(keys).encode("ascii"), dtype=np.uint8)
 
@@ -59,12 +59,13 @@ def save_thumbnails(
     write_with(directory / FILE, write)
 
 
-def _shrunk(pixels: Picture) -> Picture:
+def shrunk(pixels: Picture, side: int = SIDE) -> Picture:
+    """Pixels (C, H, W) with no side above ``side``, as (H, W) where they are grey and (H, W, 3) where not."""
     image = Image.fromarray(pixels[0] if pixels.shape[0] == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-    image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    shrunk: Picture = np.asarray(image)
-    grey = shrunk.ndim == 3 and not np.any(shrunk != shrunk[..., :1])
-    return shrunk[..., 0] if grey else shrunk
+    image.thumbnail((side, side), Image.Resampling.BOX)
+    small: Picture = np.asarray(image)
+    grey = small.ndim == 3 and not np.any(small != small[..., :1])
+    return small[..., 0] if grey else small
 
 
 def read_thumbnails(directory: Path) -> Thumbnails:

@@ -19,6 +19,9 @@ PROTOCOLS = {
 }
 """What ``protocol`` means, with the number of images in each part."""
 
+LAST_EPOCH = "{test} test images; the last epoch was scored, which nothing chose"
+"""Of an evaluation with checkpoint=last."""
+
 
 def number(value: object, digits: int = 2) -> str:
     """A number with so many digits; a dash for what is undefined."""

@@ -42,12 +42,19 @@ class Protocol:
     name: str
     validation: str
     warning: str | None
+    epoch_chosen: bool = True
 
     @classmethod
-    def of(cls, name: str, validation: str) -> Protocol:
-        """The protocol of the configuration's ``protocol`` key, with the part that chose the epoch."""
+    def of(cls, name: str, validation: str, epoch_chosen: bool = True) -> Protocol:
+        """The protocol of the configuration's ``protocol`` key, with the part that chose the epoch.
+
+        Args:
+            name: The key's value.
+            validation: The part that was validated on.
+            epoch_chosen: False where the last epoch is scored, however it did on that part.
+        """
         optimistic = "the epoch was chosen on these same images: optimistic"
-        return cls(name, validation, optimistic if validation == "test" else None)
+        return cls(name, validation, optimistic if validation == "test" and epoch_chosen else None, epoch_chosen)
 
     def to_json(self, split: str) -> dict[str, str | None]:
         """Plain values for metrics.json, with the warning that holds for ``split``."""
@@ -56,7 +63,7 @@ class Protocol:
             warning = "the model was trained on these same images: not a measure of anything new"
         elif split == "all":
             warning = "the model was trained on most of these images: not a measure of anything new"
-        elif split == "val" and self.validation == "val":
+        elif split == "val" and self.validation == "val" and self.epoch_chosen:
             warning = "the epoch was chosen on these same images: optimistic"
         return {"name": self.name, "chosen_on": self.validation, "warning": warning}
 

@@ -22,6 +22,7 @@ from covidnet.runs.directories import reserve_directory
 from covidnet.runs.layout import RunLayout
 from covidnet.runs.lock import alone_in, clear_left_over
 from covidnet.sweeps.layout import SweepLayout, grown, read_record, write_record
+from covidnet.sweeps.pack import refuse_other_launchers
 from covidnet.sweeps.plan import Plan, make_plan
 from covidnet.sweeps.resume import check_resumable, refuse_used_directory
 from covidnet.training.check import check_run
@@ -42,6 +43,7 @@ def start_sweep(config: DictConfig, config_name: str, given: Path | None, held: 
     Raises:
         CovidnetError: Anything a user can mend.
     """
+    refuse_other_launchers(config)
     _require_plugins(config)
     loader = GlobalHydra.instance().config_loader()
     plan = make_plan(

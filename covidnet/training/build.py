@@ -72,6 +72,7 @@ def build_datamodule(settings: TrainConfig, dataset: XrayDataset, split: Split) 
         channels_last=settings.compute.channels_last,
         attributes=attributes_of(dataset.records),
         sampling=settings.data.sampling,
+        resident=settings.compute.resident,
     )
 
 
@@ -89,6 +90,8 @@ def build_module(settings: TrainConfig, dataset: XrayDataset, split: Split) -> X
     if settings.compute.channels_last:
         network = network.to(memory_format=torch.channels_last)
     frozen = _frozen(settings, network)
+    if settings.compute.compile != "none":
+        network.compile(mode=settings.compute.compile)  # in place: names of weights stay
     description = {
         "format": 1,
         "backbone": settings.backbone,

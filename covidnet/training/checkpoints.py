@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +14,7 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch.utils._pytree import tree_map_only
 
 from covidnet.errors import RunError
@@ -60,7 +63,8 @@ class BestAndLast(Checkpoint):
     """Keeps best.ckpt, chosen by `is_better`, and last.ckpt, from which a stopped run resumes.
 
     Both are written under a temporary name and renamed, best before last: whatever is interrupted, last.ckpt is whole
-    and the best that it remembers is on the disk. Between two writes the best weights wait in memory.
+    and the best that it remembers is on the disk. Between two writes the best weights wait in memory. With a network on
+    a GPU, training goes on while a thread writes.
 
     Args:
         directory: Where the two files go.
@@ -75,6 +79,8 @@ class BestAndLast(Checkpoint):
         self._waiting: dict[str, Any] | None = None
         self._saved_at = 0.0
         self._seconds: float | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._writing: Future[None] | None = None
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Save what this epoch changes, if it is time to."""
@@ -103,14 +109,41 @@ class BestAndLast(Checkpoint):
 
     def _save(self, trainer: lightning.Trainer, improved: bool) -> None:
         started = time.perf_counter()
-        if improved:
-            self._write(trainer, "best.ckpt", trainer._checkpoint_connector.dump_checkpoint(weights_only=True))
-        elif self._waiting is not None:
-            self._write(trainer, "best.ckpt", self._waiting)
+        self._finish_writing()
+        dump = trainer._checkpoint_connector.dump_checkpoint
+        best = dump(weights_only=True) if improved else self._waiting
         self._waiting = None
-        self._write(trainer, "last.ckpt", trainer._checkpoint_connector.dump_checkpoint(weights_only=False))
+        files = [("best.ckpt", best)] if best is not None else []
+        files.append(("last.ckpt", dump(weights_only=False)))
+        if _writes_beside(trainer):
+            # The network goes on while a thread writes, from copies that it does not change.
+            copies = tree_map_only(torch.Tensor, lambda tensor: tensor.to("cpu", copy=True), files)
+            self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+            self._writing = self._thread.submit(self._write_all, trainer, copies)
+        else:
+            self._write_all(trainer, files)
         self._saved_at = time.perf_counter()
         self._seconds = self._saved_at - started
+
+    def _write_all(self, trainer: lightning.Trainer, files: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        for name, checkpoint in files:
+            self._write(trainer, name, checkpoint)
+
+    def _finish_writing(self) -> None:
+        """Wait for the thread that writes, and raise what it raised."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """A training that breaks off leaves whole what it was writing."""
+        self._finish_writing()
+
+    def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """The checkpoints are there when training ends."""
+        self._finish_writing()
 
     def _write(self, trainer: lightning.Trainer, name: str, checkpoint: dict[str, Any]) -> None:
         temporary = self.directory / f".{name}"
@@ -126,3 +159,11 @@ class BestAndLast(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember the best epoch of the run that is resumed."""
         self.best = state_dict["best"]
+
+
+def _writes_beside(trainer: lightning.Trainer) -> bool:
+    """Whether a thread writes while training goes on: where that does not take the processor from the network.
+
+    Several processes have to meet at every file, and some strategies gather their weights while they write.
+    """
+    return isinstance(trainer.strategy, SingleDeviceStrategy) and trainer.strategy.root_device.type == "cuda"

@@ -13,6 +13,7 @@ import pytorch_lightning as lightning
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from covidnet.compute import describe_compute
 from covidnet.config.schema import TrainConfig
 from covidnet.console import say
 from covidnet.data.datamodule import XrayDataModule
@@ -26,6 +27,7 @@ from covidnet.errors import ConfigError, RunError
 from covidnet.files import write_json
 from covidnet.models.module import XrayClassifier
 from covidnet.models.predict import load_network, predict
+from covidnet.models.weights import first_line
 from covidnet.reporting.results import Protocol, save_results, summarize
 from covidnet.runs.environment import describe_environment
 from covidnet.runs.layout import RunLayout
@@ -46,6 +48,8 @@ from covidnet.training.failures import fit_what_fits
 from covidnet.training.history import Row, best_row, read_history
 from covidnet.training.needs import check_needs
 from covidnet.training.page import show_results
+from covidnet.training.penultimate import PenultimateFeatures
+from covidnet.training.projector import show_projector
 from covidnet.training.pruning import MedianPruning
 from covidnet.training.reference import save_training_look
 from covidnet.training.saliency import check_layer, describe_saliency, explain_training
@@ -120,6 +124,8 @@ def _fit_once(settings: TrainConfig, layout: RunLayout, images: Images, split: S
     check_layer(settings.saliency, module.net, settings.data.image_size)
     if trainer.is_global_zero:
         _describe_start(settings, layout, images, split, trainer)
+        device = trainer.strategy.root_device
+        say(describe_compute(settings.compute, device.type, data.stays_on(device)))
         _record_start(settings, layout, images, split, trainer, data, logger)
         tell_differences(settings, layout)
     fit(trainer, module, data, layout, resumed)
@@ -137,7 +143,7 @@ def fit(
     """Let Lightning train, from the last checkpoint of a resumed run.
 
     Raises:
-        ConfigError: Lightning refuses an argument only now that it knows the data.
+        ConfigError: Lightning refuses an argument only now that it knows the data, or the network cannot be compiled.
         WeightsError: The checkpoint to go on from is damaged.
         KeyboardInterrupt: The user stopped it.
         SystemExit: The system stopped it with SIGTERM; the status is the one that shells give then.
@@ -149,6 +155,12 @@ def fit(
         trainer.fit(module, data, ckpt_path=resume_from, weights_only=True)
     except MisconfigurationException as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        raise ConfigError(
+            f"compute.compile: torch could not compile the network here: {first_line(error)}. Give compute.compile=none"
+        ) from error
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
@@ -222,7 +234,9 @@ def left_out(dataset: XrayDataset) -> list[str]:
     if scan.masks:
         lines.append(f"masks of lungs, not counted as images: {len(scan.masks)} files")
     if scan.other_files or scan.hidden:
-        lines.append(f"ignored: {scan.other_files} files that are no images, {scan.hidden} hidden ones")
+        no_images = "file that is no image" if scan.other_files == 1 else "files that are no images"
+        hidden = f", {scan.hidden} hidden" if scan.hidden else ""
+        lines.append(f"ignored: {scan.other_files} {no_images}{hidden}")
     if scan.excluded:
         listed = ", ".join(f"{reason} ({count})" for reason, count in scan.excluded.most_common(8))
         more = len(scan.excluded) - 8
@@ -311,11 +325,13 @@ def _finish(
     figures = save_results(
         layout.directory, predictions, "test", dataset, positive, protocol, rows, seconds, rule, options
     )
-    save_training_look(layout, dataset, data, network)
+    known = PenultimateFeatures(network, data)
+    save_training_look(layout, dataset, known)
     tested = predictions.of_split("test")
     figures += explain_training(settings, layout.directory, dataset, data, network, tested)
     if logger is not None:
-        boards.add_results(logger, settings, overrides, layout.metrics, figures)
+        boards.add_results(logger, settings, overrides, layout, figures)
+        show_projector(settings.logger, Path(logger.log_dir), dataset, known, predictions)
     for line in summarize(layout.metrics):
         say(line)
     say(f"results: {Path(layout.directory)}")

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from covidnet.console import say
-from covidnet.data.batches import finish_images, to_float
 from covidnet.data.datamodule import XrayDataModule
 from covidnet.data.dataset import XrayDataset
 from covidnet.data.images import Pixels
 from covidnet.errors import CovidnetError
-from covidnet.models.penultimate import run_with_features
 from covidnet.models.weights import first_line
 from covidnet.ood.files import FEATURES, FILE, KINDS, PICTURE, TrainingLook, save_look
 from covidnet.ood.picture import picture_vectors
 from covidnet.ood.pixels import PixelLimits, PixelStatistics, pixel_statistics
 from covidnet.ood.reference import Reference, fit_reference, scaled_to_one
 from covidnet.runs.layout import RunLayout
+from covidnet.training.penultimate import PenultimateFeatures
 
 MOST_IMAGES = 2000
 """Of each part that are looked at; of more, as many at even steps."""
@@ -32,29 +29,29 @@ SHARE = 0.99
 Vectors = dict[str, NDArray[np.float64]]
 
 
-def save_training_look(layout: RunLayout, dataset: XrayDataset, data: XrayDataModule, network: nn.Module) -> None:
+def save_training_look(layout: RunLayout, dataset: XrayDataset, known: PenultimateFeatures) -> None:
     """Write features.npz; where something cannot be had of a network or of few images, say so and go on.
 
     Args:
         layout: The run directory, with best.ckpt.
         dataset: All images.
-        data: The data module that the network was trained with.
-        network: That of best.ckpt, in evaluation mode.
+        known: Of the network of best.ckpt.
     """
-    if getattr(network, "takes_positions", False):
+    data = known.data
+    if known.takes_positions:
         return  # new images do not tell their position, so that such a network predicts none
     try:
         train = _chosen(data, "train")
         pixels = PixelLimits().widened(list(_statistics(dataset, data, train)))
-        references = _references(data, network, train)
+        references = _references(known, train)
         save_look(layout.directory / FILE, TrainingLook(pixels, references), layout.best)
     except (CovidnetError, RuntimeError) as error:  # an odd architecture, or too little memory
         say(f"no {FILE}, so predictions on new images will not be checked with it: {first_line(error)}")
 
 
-def _references(data: XrayDataModule, network: nn.Module, train: NDArray[np.int64]) -> dict[str, Reference]:
-    part = data.split.validation
-    learnt, held_out = _vectors(data, network, train), _vectors(data, network, _chosen(data, part))
+def _references(known: PenultimateFeatures, train: NDArray[np.int64]) -> dict[str, Reference]:
+    part = known.data.split.validation
+    learnt, held_out = _vectors(known, train), _vectors(known, _chosen(known.data, part))
     found = {kind: _reference(kind, learnt[kind], held_out[kind], part) for kind in KINDS}
     return {kind: reference for kind, reference in found.items() if reference is not None}
 
@@ -88,13 +85,7 @@ def _statistics(dataset: XrayDataset, data: XrayDataModule, positions: NDArray[n
             yield pixel_statistics(image, info.width / info.height)
 
 
-@torch.inference_mode()
-def _vectors(data: XrayDataModule, network: nn.Module, positions: NDArray[np.int64]) -> Vectors:
+def _vectors(known: PenultimateFeatures, positions: NDArray[np.int64]) -> Vectors:
     """What references are made of, for the images at ``positions``: each of shape (N, F)."""
-    parts: dict[str, list[NDArray[np.float64]]] = {kind: [] for kind in KINDS}
-    for _, images in _batches(data, positions):
-        prepared = finish_images(to_float(torch.from_numpy(images)), data.normalize, data.channels_last)
-        _, features = run_with_features(network, prepared)
-        parts[FEATURES].append(scaled_to_one(features.double().numpy()))
-        parts[PICTURE].append(picture_vectors(images))
-    return {kind: np.concatenate(found) for kind, found in parts.items()}
+    pictures = [picture_vectors(images) for _, images in _batches(known.data, positions)]
+    return {FEATURES: scaled_to_one(known.features(positions)), PICTURE: np.concatenate(pictures)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from omegaconf import OmegaConf
 
+from covidnet.compute import prepare_torch
 from covidnet.config.schema import TrainConfig
 from covidnet.data.protocols import count_folds
 from covidnet.models.backbones import validate_backbone
@@ -58,8 +58,7 @@ def _run(
     settings: TrainConfig, layout: RunLayout, overrides: list[str], *, resumed: bool, started: float
 ) -> float | None:
     validate_backbone(settings.backbone, settings.weights)
-    if settings.compute.num_threads is not None:
-        torch.set_num_threads(settings.compute.num_threads)
+    prepare_torch(settings.compute)
     images = open_images(settings)
     count = count_folds(settings, images.dataset.records)
     if count is not None and settings.fold is None:

@@ -54,7 +54,7 @@ class SaliencyWatch(Checkpoint):
             self.failed = True
             say(f"no saliency while training: {first_line(error)}")
             return
-        logger.experiment.add_image("saliency", picture, global_step=epoch, dataformats="HWC")
+        logger.experiment.add_image("saliency/while_training", picture, global_step=epoch, dataformats="HWC")
 
     def _draw(self, network: nn.Module, data: XrayDataModule, classes: list[str], epoch: int) -> NDArray[np.uint8]:
         from covidnet.figures.saliency import Shown, saliency_figure

@@ -100,8 +100,9 @@ def test_each_split(run, evaluate, split, count, warning):
 def test_the_last_checkpoint(run, evaluate):
     (run.directory / "checkpoints" / "best.ckpt").unlink()
     outcome = evaluate(run, "checkpoint=last")
-    assert outcome.status == 0 and "compared with" not in outcome.out
+    assert outcome.status == 0 and "compared with" not in outcome.out and "optimistic" not in outcome.out
     assert results(run).metrics["checkpoint"] == "last"
+    assert results(run).metrics["protocol"]["warning"] is None  # nothing chose the last epoch
 
 
 def test_another_batch_size_and_device(run, evaluate):

@@ -69,9 +69,9 @@ def test_what_a_run_leaves(watched):
 
 def test_tensorboard_has_the_figure_and_each_epoch(watched):
     board = EventAccumulator(str(watched[1].directory / "tensorboard"), size_guidance={"images": 0}).Reload()
-    assert {"test_saliency", "saliency"} <= set(board.Tags()["images"])
-    assert [event.step for event in board.Images("saliency")] == [1, 2]
-    assert len({event.encoded_image_string for event in board.Images("saliency")}) == 2
+    assert {"saliency/kept_epoch", "saliency/while_training"} <= set(board.Tags()["images"])
+    assert [event.step for event in board.Images("saliency/while_training")] == [1, 2]
+    assert len({event.encoded_image_string for event in board.Images("saliency/while_training")}) == 2
 
 
 def test_maps_of_the_same_run_are_the_same(watched, small, command, tmp_path):

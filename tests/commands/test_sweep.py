@@ -294,7 +294,9 @@ def test_bad_input_is_one_clear_line_before_any_training(small, tmp_path, comman
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("key", ["sweep.resume=outputs/x", "sweep.fail_fast=true", "sweep.prune=median"])
+@pytest.mark.parametrize(
+    "key", ["sweep.resume=outputs/x", "sweep.fail_fast=true", "sweep.prune=median", "sweep.pack=2"]
+)
 def test_keys_of_sweeps_are_refused_without_one(small, tmp_path, command, key):
     outcome = command("train", *small(tmp_path, key))
     assert outcome.status == 2 and "give -m with it" in outcome.err
@@ -302,12 +304,17 @@ def test_keys_of_sweeps_are_refused_without_one(small, tmp_path, command, key):
 
 def test_jobs_at_once_with_loader_workers(swept, small, tmp_path):
     """Pain: joblib's workers crash when a DataLoader has workers of its own."""
-    more = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "data.cache=false", "data.num_workers=1"]
+    more = ["sweep.pack=2", "data.cache=false", "data.num_workers=1"]
     outcome = as_typed("train", "-m", *small(tmp_path, "random_state=1,2", "augment.scale=[0.7,1.3]", *more))
     assert outcome.status == 0, outcome.out + outcome.err
     rows = table(only_sweep(tmp_path) / "runs.csv")
     assert [row["status"] for row in rows] == ["finished", "finished"]
     assert "deprecated" not in outcome.err
+    _, sweep = swept
+    zoomed = [row for row in table(sweep / "runs.csv") if row["augment.scale"] == "[0.7,1.3]"]
+    for row, other in zip(rows, zoomed, strict=True):  # both ways have one thread here
+        packed, single = only_sweep(tmp_path) / row["run"], sweep / other["run"]
+        assert (packed / "predictions.csv").read_text() == (single / "predictions.csv").read_text()
 
 
 def test_submitits_local_executor(small, tmp_path):

@@ -43,6 +43,8 @@ def test_the_run_directory_holds_what_it_promises(typed):
         "confusion_matrix.png", "test_images.png", "environment.json", "train.log", "tensorboard/hparams.yaml",
         "calibration.json", "calibration.png", "roc.png", "audit.json", "audit.md",
         "audit_shortcuts.png", "audit_views.png", "audit_after_training.png",
+        "tensorboard/projector_config.pbtxt", "tensorboard/projector/tensors.tsv", "tensorboard/projector/metadata.tsv",
+        "tensorboard/projector/sprite.png",
         "report.html", "model_card.md", "checklist.md", "thumbnails.npz",
         "test_saliency.png", "saliency.csv", "saliency.json", "saliency/maps.npz", "features.npz",
         *(f"saliency/{number:04d}_gradcam.png" for number in range(1, 5)),
@@ -175,11 +177,14 @@ def test_tensorboard_has_the_scalars_of_the_history(typed, board):
 
 def test_tensorboard_has_the_figures_and_the_study(typed, board):
     assert set(board.Tags()["images"]) == {
-        "dataset", "batch", "confusion_matrix", "test_images", "curves", "calibration", "roc", "test_saliency",
+        "data/dataset", "data/batch", "results/confusion_matrix", "results/test_images", "results/curves",
+        "results/calibration", "results/roc", "saliency/kept_epoch",
     }  # fmt: skip
     for tag in board.Tags()["images"]:
         (event,) = board.Images(tag)
-        with Image.open(typed[1].directory / f"{tag}.png") as image:
+        assert event.step == (0 if tag.startswith("data/") else typed[1].metrics["epoch_kept"])
+        name = "test_saliency" if tag == "saliency/kept_epoch" else tag.rpartition("/")[2]
+        with Image.open(typed[1].directory / f"{name}.png") as image:
             assert (event.width, event.height) == image.size
     (tensor,) = board.Tensors("dataset/text_summary")
     text = tensor.tensor_proto.string_val[0].decode()
@@ -204,7 +209,7 @@ def test_tensorboard_has_the_final_metrics_beside_the_hyperparameters(typed, boa
     given = read["_hparams_/session_start_info"].session_start_info.hparams
     shown = {key: value.string_value or value.number_value for key, value in given.items()}
     assert shown["backbone"] == BACKBONE and shown["seed"] == 50 and shown["augment.scale"] == "[0.7, 1.3]"
-    assert shown["data.count"] == "20"  # whatever was given is shown
+    assert shown["data.count"] == 20  # whatever was given is shown
     told = {metric.name.tag for metric in read["_hparams_/experiment"].experiment.metric_infos}
     assert told == set(final)
 
@@ -322,7 +327,7 @@ def test_what_is_left_out_is_told(command, small, images, tmp_path):
     shown = outcome.out.splitlines()
     assert "  left out, unreadable: 1 (listed in dataset.md)" in shown
     assert f"  left out, in no class folder: 1 images directly in {root}" in shown
-    assert "  ignored: 2 files that are no images, 1 hidden ones" in shown  # notes.txt and the phantoms' own list
+    assert "  ignored: 2 files that are no images, 1 hidden" in shown  # notes.txt and the phantoms' own list
     assert any(line.startswith("  links not followed") and line.endswith(": covid/loop") for line in shown)
     study = (run.directory / "dataset.md").read_text()
     assert "covid/bad.png" in study and "covid/loop" in study
@@ -331,7 +336,9 @@ def test_what_is_left_out_is_told(command, small, images, tmp_path):
 def test_without_one_defined_validation_loss_no_epoch_is_kept(command, small, tmp_path, monkeypatch):
     from covidnet.models.module import XrayClassifier
 
-    monkeypatch.setattr(XrayClassifier, "validation_step", lambda self, batch, _: self.val_loss.update(float("nan")))
+    monkeypatch.setattr(
+        XrayClassifier, "validation_step", lambda self, batch, _: self.val_loss.update(torch.tensor(float("nan")), 1)
+    )
     outcome = command("train", *small(tmp_path, "logger=none"))
     assert outcome.status == 1
     (line,) = outcome.lines

@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from picture_files import PILLOW_13
 from PIL import Image, ImageOps
 
 from covidnet.data.images import UnreadableImageError, decode_content, decode_image, without_warnings
@@ -72,7 +73,7 @@ def test_colours_keep_their_values(mode):
 
 def test_palettes_and_other_colour_spaces():
     image = Image.fromarray(COLOURS)
-    for mode in ("P", "CMYK", "YCbCr"):
+    for mode in ("P", "CMYK", *(["YCbCr"] if PILLOW_13 else [])):
         converted = image.convert(mode)
         pixels = decode(encoded(converted, "TIFF"))
         assert np.array_equal(pixels, np.asarray(converted.convert("RGB")).transpose(2, 0, 1)), mode

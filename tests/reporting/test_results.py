@@ -154,3 +154,11 @@ def test_a_failure_leaves_no_metrics_behind(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         save(tmp_path, table(4))
     assert not (tmp_path / "metrics.json").exists()
+
+
+def test_only_a_chosen_epoch_is_optimistic():
+    kept, last = Protocol.of("article", "test"), Protocol.of("article", "test", epoch_chosen=False)
+    assert kept.to_json("test")["warning"] == "the epoch was chosen on these same images: optimistic"
+    assert last.to_json("test")["warning"] is None
+    assert Protocol.of("holdout", "val", epoch_chosen=False).to_json("val")["warning"] is None
+    assert "not a measure" in last.to_json("train")["warning"]

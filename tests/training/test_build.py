@@ -23,6 +23,7 @@ from covidnet.training.build import (
 )
 from covidnet.training.callbacks import History, Patience
 from covidnet.training.history import read_history
+from covidnet.training.pipeline import fit
 
 
 class FakeDataset:
@@ -159,10 +160,16 @@ def test_random_state_is_the_split_alone_and_seed_all_else():
 
 def test_the_data_module_gets_what_was_configured():
     settings = toy_settings(
-        "data.batch_size=5", "data.normalize=imagenet", "seed=9", "augment=strong", "compute.channels_last=false"
+        "data.batch_size=5",
+        "data.normalize=imagenet",
+        "seed=9",
+        "augment=strong",
+        "compute.channels_last=false",
+        "compute.resident=true",
     )
     data = build_datamodule(settings, FakeDataset(), Split({"train": np.arange(3), "test": np.arange(3, 5)}))
     assert (data.batch_size, data.normalize, data.seed, data.channels_last) == (5, "imagenet", 9, False)
+    assert data.resident is True
     assert (data.augmentation.rotation, list(data.augmentation.scale), data.augmentation.noise) == (
         20,
         [0.7, 1.3],
@@ -196,3 +203,27 @@ def test_a_resumed_run_needs_the_same_split(tmp_path):
     write_split(layout.split, ROWS)
     with pytest.raises(DataError, match="the same files, split otherwise"):
         refuse_changed_data(layout, [*ROWS[:-1], SplitRow("b/2.png", "b", "test", f"{2:064x}")])
+
+
+def test_a_network_is_compiled_in_place_and_only_when_asked(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **options: asked.append(options))
+    common = ("backbone=squeezenet1_1", "weights=none", "data.image_size=32")
+    split = Split({"train": np.arange(16), "test": np.arange(16, 20)})
+    plain = build_module(toy_settings(*common), FakeDataset(), split)
+    assert asked == []
+    compiled = build_module(toy_settings(*common, "compute.compile=reduce-overhead"), FakeDataset(), split)
+    assert asked == [{"mode": "reduce-overhead"}]
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+
+
+def test_a_network_that_cannot_be_compiled_is_told_in_one_line(tmp_path, monkeypatch):
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    def fail(*_, **__):
+        raise BackendCompilerFailed("inductor", RuntimeError("no compiler found"), None)
+
+    trainer = trainer_of(tmp_path)
+    monkeypatch.setattr(trainer, "fit", fail)
+    with pytest.raises(ConfigError, match=r"compute\.compile: torch could not.*compute\.compile=none"):
+        fit(trainer, toy_module(), toy_data(), RunLayout(tmp_path), resumed=False)

@@ -5,7 +5,7 @@ import pytest
 from support import Run, call, only_run
 
 from covidnet.ood.files import load_look
-from covidnet.training import pipeline, reference
+from covidnet.training import penultimate, pipeline, reference
 
 ARGUMENTS = ("protocol=holdout", "data.val_size=0.3", "logger=none", "backbone=squeezenet1_1")
 
@@ -52,7 +52,7 @@ def test_a_network_that_cannot_tell_its_features_ends_no_run(small, tmp_path, mo
     def odd(*_):
         raise RuntimeError("shapes do not fit\nmore words")
 
-    monkeypatch.setattr(reference, "run_with_features", odd)
+    monkeypatch.setattr(penultimate, "run_with_features", odd)
     outcome = call("train", *small(tmp_path, "trainer.max_epochs=1", "logger=none"))
     assert outcome.status == 0, outcome.err
     assert "no features.npz, so predictions on new images will not be checked with it: shapes do not fit" in outcome.out
@@ -74,9 +74,10 @@ def test_of_many_images_some_are_looked_at(monkeypatch):
 
 
 def test_every_fold_has_its_own(small, tmp_path):
-    outcome = call("train", *small(tmp_path, "protocol=kfold", "folds=2", "trainer.max_epochs=1", "logger=none"))
+    outcome = call("train", *small(tmp_path, "protocol=kfold", "folds=2", "trainer.max_epochs=1"))
     assert outcome.status == 0, outcome.err
     (run,) = (Run(path) for path in tmp_path.iterdir())
     for fold in ("fold=0", "fold=1"):
         checkpoint = run.directory / fold / "checkpoints" / "best.ckpt"
         assert load_look(run.directory / fold / "features.npz", checkpoint) is not None
+        assert (run.directory / fold / "tensorboard" / "projector_config.pbtxt").is_file()
