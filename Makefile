@@ -27,7 +27,7 @@ oldest:  ## run the tests of the core with the oldest versions that pyproject.to
 	.oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
 	.oldest/bin/uv pip install --quiet --python .oldest/bin/python --resolution lowest-direct -e . pytest
 	OMP_NUM_THREADS=1 .oldest/bin/python -m pytest tests/config tests/evaluation tests/explain tests/runs tests/training \
-		tests/test_files.py tests/data/test_augment.py tests/data/test_cache.py tests/data/test_datamodule.py \
+		tests/test_files.py tests/data/test_augment.py tests/data/test_datamodule.py \
 		tests/data/test_split.py tests/models/test_module.py tests/models/test_predict.py tests/commands/test_repeat.py
 
 lint: $(STAMP)  ## ruff and mypy

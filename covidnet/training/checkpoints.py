@@ -46,17 +46,28 @@ class CheckpointFiles(TorchCheckpointIO):
             with path.open("wb") as file:
                 torch.save(checkpoint, file)
         except (OSError, RuntimeError) as error:
-            # torch hides the system's reason behind one of its own.
-            reason = error if isinstance(error, OSError) else error.__context__
-            if isinstance(error, OSError) or "PytorchStreamWriter" in str(error):
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
-                words = getattr(reason, "strerror", None) or first_line(error)
-                raise RunError(
-                    f"{path.parent}: the checkpoint cannot be written ({words}). Make room; the checkpoint before is "
-                    f"whole, so that the run goes on with: python train.py resume={shlex.quote(str(path.parents[1]))}"
-                ) from error
-            raise
+            # Where the disk is full, torch fails once more as it closes the file, with an error of its own.
+            reason = _of_the_system(error)
+            if reason is None and not any(text in str(error) for text in TORCH_WRITES):
+                raise
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            words = first_line(error) if reason is None else reason.strerror
+            raise RunError(
+                f"{path.parent}: the checkpoint cannot be written ({words}). Make room; the checkpoint before is "
+                f"whole, so that the run goes on with: python train.py resume={shlex.quote(str(path.parents[1]))}"
+            ) from error
+
+
+TORCH_WRITES = ("PytorchStreamWriter", "inline_container")
+"""Parts of messages of torch's writer of files."""
+
+
+def _of_the_system(error: BaseException | None) -> OSError | None:
+    """The system's refusal among an error and those that it came after."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__context__
+    return error
 
 
 class BestAndLast(Checkpoint):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -38,6 +40,8 @@ def in_words(settings: TrainConfig, layout: RunLayout) -> Iterator[None]:
     Raises:
         RunError: A file cannot be written, or the memory is too small.
     """
+    before = threading.excepthook
+    threading.excepthook = partial(_in_threads, before)
     try:
         yield
     except OSError as error:
@@ -51,6 +55,14 @@ def in_words(settings: TrainConfig, layout: RunLayout) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise RunError(_too_little_memory(settings, error)) from error
+    finally:
+        threading.excepthook = before
+
+
+def _in_threads(usual: Callable[[threading.ExceptHookArgs], object], raised: threading.ExceptHookArgs) -> None:
+    """TensorBoard's thread prints why it cannot write; the run is told so at its next entry, and says it in words."""
+    if not (isinstance(raised.exc_value, OSError) and raised.exc_value.errno in CANNOT_WRITE):
+        usual(raised)
 
 
 def _too_little_memory(settings: TrainConfig, error: BaseException) -> str:
