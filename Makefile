@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+OSV := api.osv.dev
+BANDIT := $(BIN)/bandit --quiet --configfile pyproject.toml --recursive covidnet train.py evaluate.py predict.py
 
-.PHONY: help install demo test oldest lint clean
+.PHONY: help install demo test oldest lint security clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -30,10 +32,17 @@ oldest:  ## run the tests of the core with the oldest versions that pyproject.to
 		tests/test_files.py tests/data/test_augment.py tests/data/test_datamodule.py \
 		tests/data/test_split.py tests/models/test_module.py tests/models/test_predict.py tests/commands/test_repeat.py
 
-lint: $(STAMP)  ## ruff and mypy
+lint: $(STAMP)  ## ruff, mypy and bandit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BANDIT)
+
+security: $(STAMP)  ## bandit, and what is known of the installed packages (asks api.osv.dev)
+	$(BANDIT)
+	@if $(BIN)/python -c 'import socket; socket.create_connection(("$(OSV)", 443), 5)' 2>/dev/null; then \
+	  $(BIN)/pip-audit --skip-editable --progress-spinner off --vulnerability-service osv; \
+	else echo "$(OSV) cannot be reached from here: the installed packages were NOT looked up"; fi
 
 clean:  ## remove what the tools made, not outputs/
 	rm -rf .venv .oldest .mypy_cache .ruff_cache .pytest_cache covidnet.egg-info

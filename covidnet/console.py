@@ -12,6 +12,9 @@ from covidnet.errors import CovidnetError
 console = Console(highlight=False, soft_wrap=True, emoji=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
+LONGEST_LINE = 4000
+"""Characters of an error's line; a stranger's file may hold a word of a million."""
+
 RESEARCH_ONLY = "For research only; never a diagnosis."
 
 
@@ -23,7 +26,8 @@ def say(text: str) -> None:
 def report_error(error: Exception) -> int:
     """Print an error's lines to standard error and return its exit status (1 unless its class says otherwise)."""
     for line in str(error).splitlines() or [type(error).__name__]:
-        errors.print(f"error: {showable(line, errors.encoding)}", markup=False, style="red")
+        shown = line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
+        errors.print(f"error: {showable(shown, errors.encoding)}", markup=False, style="red")
     return error.exit_status if isinstance(error, CovidnetError) else 1
 
 

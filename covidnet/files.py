@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from covidnet.errors import RunError
+from covidnet.spreadsheet import guarded, unguarded
+from covidnet.untrusted import read_plain
+
+SEPARATING = frozenset("\r;\t")
 
 CANNOT_WRITE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR}
@@ -55,17 +60,19 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV table whole or not at all."""
+    """Write a CSV table whole or not at all; no text in it is taken for a formula (`covidnet.spreadsheet`)."""
     with (
         replacing(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
         quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        for row in (header, *rows):
-            # Before Python 3.13 the writer leaves a lone carriage return bare, and the reader ends the row there.
-            returns = any(isinstance(value, str) and "\r" in value for value in row)
-            (quoting if returns else writer).writerow(row)
+        for values in (header, *rows):
+            row = [guarded(value, first=at == 0) for at, value in enumerate(values)]
+            # Before Python 3.13 the writer leaves a lone carriage return bare, and the reader ends the row there;
+            # and a spreadsheet whose separator is another would begin a cell, and a formula, in the middle of a text.
+            odd = any(isinstance(value, str) and not SEPARATING.isdisjoint(value) for value in row)
+            (quoting if odd else writer).writerow(row)
 
 
 def read_csv(path: Path, expected: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -78,9 +85,9 @@ def read_csv(path: Path, expected: str) -> tuple[list[str], list[tuple[int, list
     if not path.is_file():
         raise RunError(f"{path}: missing. {expected}")
     try:
-        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            reader = csv.reader(file, strict=True)
-            lines = [(reader.line_num, row) for row in reader if row]
+        text = read_plain(path).decode("utf-8", "surrogateescape")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        lines = [(reader.line_num, [unguarded(value) for value in row]) for row in reader if row]
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror}).") from error
     except csv.Error as error:

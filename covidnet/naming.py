@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+LINE_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+"""Where `str.splitlines` divides."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
@@ -36,3 +39,19 @@ def short_value(text: str, limit: int = 40) -> str:
     if re.fullmatch(r"-?\d+\.\d{5,}(e-?\d+)?", text):
         return f"{float(text):.4g}"
     return text if len(text) <= limit else f"...{text[-limit + 3 :]}"
+
+
+def cut(text: str, limit: int = 100) -> str:
+    """``text`` on one line for a message: a longer one by its beginning and its length."""
+    return on_one_line(text[:limit]) + (f"... ({len(text):,} characters)" if len(text) > limit else "")
+
+
+def on_one_line(text: str) -> str:
+    """``text`` with its line breaks as escapes: a file's name must not look like a line of ours."""
+    return "".join(char.encode("unicode_escape").decode("ascii") if char in LINE_BREAKS else char for char in text)
+
+
+def listed_names(names: Sequence[str], limit: int = 12) -> str:
+    """Names for a message, separated by commas; of many the first, and how many more there are."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(cut(name, 60) for name in names[:limit]) + more

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from covidnet.errors import RunError
 from covidnet.files import read_csv, write_csv
+from covidnet.naming import cut, listed_names
 
 PROBABILITY_PREFIX = "prob_"
 OPTIONAL = ("patient", "source")
@@ -109,7 +110,7 @@ def read_predictions(path: Path) -> Predictions:
     classes = tuple(name.removeprefix(PROBABILITY_PREFIX) for name in header if name.startswith(PROBABILITY_PREFIX))
     if not classes or not {"path", "split", "label"} <= set(header) or len(set(header)) < len(header):
         raise RunError(
-            f"{path}: found the columns {', '.join(header) or 'none'}; expected path, split, label, prob_CLASS ..., "
+            f"{path}: found the columns {listed_names(header) or 'none'}; expected path, split, label, prob_CLASS ..., "
             "each once."
         )
     rows = (_parse(f"{path}, line {number}", dict(zip(header, row, strict=True)), classes) for number, row in lines)
@@ -120,10 +121,10 @@ def _parse(place: str, row: dict[str, str], classes: tuple[str, ...]) -> Predict
     try:
         probabilities = tuple(float(row[PROBABILITY_PREFIX + name]) for name in classes)
     except ValueError as error:
-        raise RunError(f"{place}: a probability is not a number ({error}).") from error
+        raise RunError(f"{place}: a probability is not a number ({cut(str(error))}).") from error
     if not all(math.isfinite(value) and 0.0 <= value <= 1.0 for value in probabilities):
         raise RunError(f"{place}: probabilities {probabilities} are not all in [0, 1].")
     if row["label"] not in classes:
-        raise RunError(f"{place}: label {row['label']!r} is none of {', '.join(classes)}.")
+        raise RunError(f"{place}: label {cut(row['label'])!r} is none of {listed_names(classes)}.")
     more = {name: row.get(name, "") for name in OPTIONAL}
     return Prediction(row["path"], row["split"], row["label"], probabilities, **more)

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from covidnet.naming import did_you_mean, nearest, slug
+from covidnet.naming import cut, did_you_mean, listed_names, nearest, on_one_line, slug
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,15 @@ def test_a_shell_takes_a_slug_as_one_plain_word():
     name = slug("a b;c|d>e&f$(g)`h`*?[i]{j,k}!~#\\'\"")
     done = subprocess.run(["sh", "-c", f"printf '%s\\n' {name}"], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [name]
+
+
+def test_a_name_stays_on_one_line():
+    name = "a\nerror: b\r\x85\u2028c"
+    assert on_one_line(name) == "a\\nerror: b\\r\\x85\\u2028c" and len(on_one_line(name).splitlines()) == 1
+
+
+def test_long_names_are_cut_and_many_counted():
+    assert cut("x" * 100) == "x" * 100
+    assert cut("x" * 1_000_000) == "x" * 100 + "... (1,000,000 characters)"
+    assert listed_names(["a", "b"]) == "a, b"
+    assert listed_names([str(number) for number in range(14)], 3) == "0, 1, 2 and 11 more"

@@ -9,7 +9,7 @@ from covidnet.audit.examine import Audit, Material
 from covidnet.audit.findings import Finding
 from covidnet.audit.shortcuts import CueScore
 from covidnet.console import RESEARCH_ONLY
-from covidnet.data.study import printable
+from covidnet.data.study import inert, printable
 
 LISTED = 30
 """Longer lists of files are cut here; audit.json has them whole."""
@@ -18,13 +18,13 @@ LISTED = 30
 def to_markdown(audit: Audit, material: Material, figures: Sequence[str]) -> str:
     """The whole audit as markdown that also reads well as plain text."""
     counts = Counter(record.label for record in material.records)
-    classes = ", ".join(f"{_safe(label)} {count}" for label, count in sorted(counts.items()))
+    classes = ", ".join(f"{_text(label)} {count}" for label, count in sorted(counts.items()))
     lines = [
         "# Audit: what the number is worth",
         "",
-        f"**{_safe(audit.verdict.sentence)}**",
+        f"**{_text(audit.verdict.sentence)}**",
         "",
-        f"{len(material.records)} images in `{_safe(str(material.root))}` ({classes}); {_safe(material.split)}. "
+        f"{len(material.records)} images in `{_safe(str(material.root))}` ({classes}); {_text(material.split)}. "
         f"{audit.verdict.blockers} blockers, {audit.verdict.warnings} warnings, {audit.verdict.notes} notes; "
         f"level {audit.effort.level}, {audit.seconds:.1f} s. What each finding means: docs/audit.md.",
         "",
@@ -39,15 +39,15 @@ def to_markdown(audit: Audit, material: Material, figures: Sequence[str]) -> str
 
 def _finding(finding: Finding, figures: Sequence[str]) -> list[str]:
     lines = [
-        f"## {finding.severity}: {_safe(finding.title)}",
+        f"## {finding.severity}: {_text(finding.title)}",
         "",
-        _safe(finding.evidence),
+        _text(finding.evidence),
         "",
-        f"What to do: {_safe(finding.action)}",
+        f"What to do: {_text(finding.action)}",
         "",
     ]
     if finding.figure in figures:
-        lines += [f"![{_safe(finding.title)}]({finding.figure})", ""]
+        lines += [f"![{_text(finding.title)}]({finding.figure})", ""]
     if finding.files:
         lines += [f"- `{_safe(file)}`" for file in finding.files[:LISTED]]
         if len(finding.files) > LISTED:
@@ -77,6 +77,11 @@ def _cues(cues: Sequence[CueScore]) -> list[str]:
         listed = ", ".join(f"{name} {value:.2f}" for name, value in sorted(single.items(), key=lambda item: -item[1]))
         rows += ["", f"Single file properties: {listed}."]
     return [*rows, ""]
+
+
+def _text(text: str) -> str:
+    """As `_safe`, outside a code span: names of strangers make no tag, link, picture or address."""
+    return inert(_safe(text))
 
 
 def _safe(text: str) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from covidnet.data.images import ImageInfo
+from covidnet.untrusted import open_plain
 
 NOT_JPEG = "none"
 
@@ -73,7 +74,7 @@ def _quantization(path: Path) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as image:
+            with open_plain(path) as file, Image.open(file, formats=["JPEG"]) as image:
                 tables = getattr(image, "quantization", None)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return NOT_JPEG  # it was readable when it was decoded; without the table one property is missing

@@ -16,6 +16,7 @@ from covidnet.config.schema import PredictConfig, TrainConfig
 from covidnet.console import RESEARCH_ONLY, progress_bar, say
 from covidnet.data.records import image_files
 from covidnet.errors import ConfigError, DataError
+from covidnet.naming import on_one_line
 from covidnet.runs.layout import RunLayout, open_run
 
 if TYPE_CHECKING:
@@ -129,10 +130,10 @@ def describe_models(predictor: Predictor) -> list[str]:
 def _describe(answer: Answer, predictor: Predictor) -> list[str]:
     """One image in a few lines."""
     if answer.probabilities is None:
-        first = f"{answer.path}: no prediction"
+        first = f"{on_one_line(answer.path)}: no prediction"
     else:
         pairs = sorted(zip(answer.probabilities, predictor.classes, strict=True), reverse=True)
-        first = f"{answer.path}: " + ", ".join(f"{name} {probability:.3f}" for probability, name in pairs)
+        first = f"{on_one_line(answer.path)}: " + ", ".join(f"{name} {probability:.3f}" for probability, name in pairs)
     return [first, *(f"  {reason}" for reason in answer.reasons)]
 
 

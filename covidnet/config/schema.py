@@ -42,7 +42,7 @@ class DataSettings(Section):
     normalize: Literal["none", "imagenet"]
     positive_class: str | None
     on_bad_image: Literal["error", "skip"]
-    max_pixels: PositiveInt
+    max_pixels: Annotated[int, Field(ge=1, le=1_000_000_000)]
     cache: bool
     cache_dir: Name
     batch_size: PositiveInt

@@ -44,7 +44,7 @@ def cache_pixels(files: Sequence[Path], settings: DecodeSettings, cache_dir: Pat
         DataError: The cache cannot be written or is damaged, or a file changed while it was read.
     """
     started = time.perf_counter()
-    hashes = list(in_threads(_hash_file, files, "reading files"))
+    hashes = list(in_threads(lambda file: _hash_file(file, settings.max_pixels), files, "reading files"))
     readable = {digest: file for file, digest in zip(files, hashes, strict=True) if isinstance(digest, str)}
     entry = cache_dir / f"pixels-{_key(sorted(readable), settings)}"
     built = False
@@ -70,10 +70,17 @@ def cache_pixels(files: Sequence[Path], settings: DecodeSettings, cache_dir: Pat
         np.array([item.get("first", -1) for item in found], dtype=np.int64),
         np.array([item.get("channels", 0) for item in found], dtype=np.int64),
     )
-    infos = tuple(ImageInfo(**item["info"]) if "info" in item else None for item in found)
+    infos = _infos(entry, found)
     seconds = time.perf_counter() - started
     report = f"pixel cache {entry}: {planes.nbytes / 1e6:.1f} MB, {'built' if built else 're-used'} in {seconds:.1f} s"
     return Inspected(source, infos, tuple(item.get("error") for item in found), report)
+
+
+def _infos(entry: Path, found: Sequence[dict[str, Any]]) -> tuple[ImageInfo | None, ...]:
+    try:
+        return tuple(ImageInfo(**item["info"]) if "info" in item else None for item in found)
+    except TypeError as error:
+        raise DataError(f"{entry}: damaged ({error}). Delete it and start again.") from error
 
 
 def _key(hashes: Sequence[str], settings: DecodeSettings) -> str:
@@ -119,7 +126,7 @@ def _decode_hashed(digest: str, file: Path, settings: DecodeSettings) -> tuple[P
     """
     changed = DataError(f"{file}: changed while it was read. Start again when nothing writes to it.")
     try:
-        content = read_content(file)
+        content = read_content(file, settings.max_pixels)
     except UnreadableImageError:
         raise changed from None
     if hashlib.sha256(content).hexdigest() != digest:
@@ -148,12 +155,8 @@ def _open(
     return index, np.memmap(entry / PLANES, dtype=np.uint8, mode="r", shape=shape)
 
 
-def _hash_file(file: Path) -> str | UnreadableImageError:
-    digest = hashlib.sha256()
+def _hash_file(file: Path, max_pixels: int) -> str | UnreadableImageError:
     try:
-        with file.open("rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        return UnreadableImageError(f"cannot be read: {error.strerror}")
-    return digest.hexdigest()
+        return hashlib.sha256(read_content(file, max_pixels)).hexdigest()
+    except UnreadableImageError as error:
+        return error

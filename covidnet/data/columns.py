@@ -8,7 +8,7 @@ from pathlib import Path
 
 from covidnet.data.tables import AUTO
 from covidnet.errors import DataError
-from covidnet.naming import did_you_mean
+from covidnet.naming import did_you_mean, listed_names
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "path": (
@@ -60,13 +60,13 @@ def choose_columns(path: Path, header: Sequence[str], asked: Mapping[str, str | 
             if name not in header:
                 raise DataError(
                     f"{path}: no column {name} (data.columns.{role}).{did_you_mean(name, header)} "
-                    f"Its columns: {', '.join(header)}."
+                    f"Its columns: {listed_names(header)}."
                 )
             chosen[role] = name
     for role in REQUIRED:
         if role in asked and role not in chosen:
             raise DataError(
-                f"{path}: none of its columns ({', '.join(header)}) is known to hold the {role}. "
+                f"{path}: none of its columns ({listed_names(header)}) is known to hold the {role}. "
                 f"Name it, data.columns.{role}=COLUMN."
             )
     return chosen

@@ -13,12 +13,17 @@ from covidnet.data.records import Record, Scan
 from covidnet.data.table_checks import refuse_faults
 from covidnet.data.tables import AUTO, Table, read_table
 from covidnet.errors import DataError
+from covidnet.naming import cut
 
 PART_NAMES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
 """What tables call the parts of a split, in small letters."""
+
+
+LONGEST_LABEL = 200
+"""Characters of a class name, which stands in every table and figure."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,8 @@ class _RowReader:
             self._fault(row, "path", "empty", "the path of an image")
         if not label:
             self._fault(row, "label", "empty", "a class; leave such rows out by naming the labels in data.classes")
-        elif not label.isprintable():
-            self._fault(row, "label", repr(label), "text on one line")
+        elif not label.isprintable() or len(label) > LONGEST_LABEL:
+            self._fault(row, "label", repr(label), f"text on one line, of at most {LONGEST_LABEL} characters")
         split = self._text(row, "split")
         return Record(
             path=str(PurePosixPath(path)),
@@ -120,4 +125,4 @@ class _RowReader:
         return value
 
     def _fault(self, row: int, role: str, found: str, expected: str) -> None:
-        self.faults.append(f"{self.table.place(row)}: {self.columns[role]} is {found}; expected {expected}")
+        self.faults.append(f"{self.table.place(row)}: {cut(self.columns[role])} is {cut(found)}; expected {expected}")

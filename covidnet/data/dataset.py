@@ -19,6 +19,7 @@ from covidnet.data.records import Record, Scan
 from covidnet.data.sources import expanded, scan_source
 from covidnet.data.split import Split, SplitRow
 from covidnet.errors import DataError
+from covidnet.naming import on_one_line
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _readable(scan: Scan, inspected: Inspected, on_bad_image: str) -> XrayDatase
         if info is None
     ]
     if bad and on_bad_image == "error":
-        listed = "\n".join(f"  {line}" for line in bad)
+        listed = "\n".join(f"  {on_one_line(line)}" for line in bad)
         raise DataError(
             f"{scan.root}: {len(bad)} of {len(scan.records)} images cannot be read:\n{listed}\n"
             "Mend or remove them, or leave them out with data.on_bad_image=skip."

@@ -27,6 +27,7 @@ from covidnet.data.dicom_header import (
 from covidnet.data.dicom_pixels import stored_values, transfer_syntax
 from covidnet.data.image_info import UnreadableImageError
 from covidnet.errors import MissingExtraError
+from covidnet.untrusted import open_plain
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -79,7 +80,7 @@ def patient_group(source: bytes | Path) -> str | None:
         MissingExtraError: It is DICOM and pydicom is not installed.
     """
     try:
-        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        with io.BytesIO(source) if isinstance(source, bytes) else open_plain(source) as file:
             start = file.read(RECOGNISED_BY)
             file.seek(0)
             return hashed_patient(read_header(file, pixels=False)) if is_dicom(start) else None

@@ -14,8 +14,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from covidnet.errors import DataError
+from covidnet.errors import DataError, RunError
 from covidnet.files import CANNOT_WRITE, write_json
+from covidnet.untrusted import read_json
 
 MANIFEST = "phantoms.json"
 """Says what was drawn into a folder; where it is, an audit knows that the images are synthetic."""
@@ -123,6 +124,6 @@ def _is_finished(folder: Path, wanted: Mapping[str, Any], files: Callable[[], Se
 def _read_manifest(folder: Path) -> Any:
     """What the folder says of itself, or None where it says nothing readable."""
     try:
-        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(folder / MANIFEST)
+    except RunError:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import struct
@@ -18,6 +19,7 @@ from covidnet.data.dicom import decode_dicom
 from covidnet.data.dicom_header import is_dicom
 from covidnet.data.image_info import ImageInfo, Pixels, UnreadableImageError
 from covidnet.errors import MissingExtraError
+from covidnet.untrusted import read_plain
 
 __all__ = [
     "DECODER_VERSION", "ImageInfo", "Pixels", "UnreadableImageError", "decode_content", "decode_image", "read_content",
@@ -28,6 +30,11 @@ Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit; data.max_pixels takes its p
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "DIB", "WEBP", "GIF", "PPM", "JPEG2000")
 """What Pillow is asked for. Of its other formats some start programs (EPS Ghostscript) or inflate without limit."""
+
+BYTES_PER_PIXEL = 16
+"""A file of more bytes than that for each pixel that an image may have is no image; it is not read into memory."""
+BYTES_BESIDE = 1 << 24
+"""What else a file may hold: profiles, previews, texts."""
 
 DECODER_VERSION = 3
 """Part of every cache key; raise it when the same file would decode to other pixels."""
@@ -56,21 +63,25 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
-def read_content(path: Path) -> bytes:
+def read_content(path: Path, max_pixels: int) -> bytes:
     """A file's bytes.
 
     Raises:
-        UnreadableImageError: The system refuses them.
+        UnreadableImageError: It is no plain file, the system refuses its bytes, or there are too many of them for an
+            image of ``max_pixels``.
     """
+    most = BYTES_PER_PIXEL * max_pixels + BYTES_BESIDE
     try:
-        return path.read_bytes()
+        return read_plain(path, most)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise UnreadableImageError(f"{error.strerror}, which data.max_pixels={max_pixels} allows") from error
         raise UnreadableImageError(f"cannot be read: {error.strerror}") from error
 
 
 def decode_image(path: Path, size: tuple[int, int], max_pixels: int) -> tuple[Pixels, ImageInfo]:
     """Read one file and decode it; see `decode_content`."""
-    return decode_content(read_content(path), size, max_pixels)
+    return decode_content(read_content(path, max_pixels), size, max_pixels)
 
 
 def decode_content(content: bytes, size: tuple[int, int], max_pixels: int) -> tuple[Pixels, ImageInfo]:

@@ -14,6 +14,7 @@ from typing import Literal
 from covidnet.data.dicom_header import DICOM_SUFFIXES, RECOGNISED_BY, has_dicom_mark
 from covidnet.data.masks import part_masks
 from covidnet.errors import DataError
+from covidnet.untrusted import open_plain
 
 IMAGE_SUFFIXES = DICOM_SUFFIXES | {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -204,7 +205,7 @@ def _unnamed_dicom(entry: os.DirEntry[str]) -> bool:
     if (suffix and not suffix.isdigit()) or entry.name.upper() == "DICOMDIR":
         return False
     try:
-        with Path(entry.path).open("rb") as file:
+        with open_plain(Path(entry.path)) as file:
             return has_dicom_mark(file.read(RECOGNISED_BY))
     except OSError:
         return False

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from covidnet.errors import DataError, RunError
 from covidnet.files import read_csv, write_csv
+from covidnet.naming import cut, listed_names
 
 PARTS = ("train", "val", "test", "external", "unused")
 """With protocol=source, ``external`` is the source left out, ``unused`` other images of its patients."""
@@ -168,13 +169,13 @@ def read_split(path: Path) -> list[SplitRow]:
     """
     header, lines = read_csv(path, "Expected a run directory that train.py wrote.")
     if tuple(header[: len(COLUMNS)]) != COLUMNS or not set(header[len(COLUMNS) :]) <= set(OPTIONAL):
-        raise RunError(f"{path}: found the columns {', '.join(header)}; expected {', '.join(COLUMNS)}.")
+        raise RunError(f"{path}: found the columns {listed_names(header)}; expected {', '.join(COLUMNS)}.")
     rows = []
     for number, values in lines:
         row = SplitRow(**dict(zip(header, values, strict=True)))
         if row.split not in PARTS:
-            raise RunError(f"{path}, line {number}: split {row.split!r} is none of {', '.join(PARTS)}.")
+            raise RunError(f"{path}, line {number}: split {cut(row.split)!r} is none of {', '.join(PARTS)}.")
         if not re.fullmatch("[0-9a-f]{64}", row.sha256):
-            raise RunError(f"{path}, line {number}: {row.sha256!r} is not a SHA-256 in hexadecimal.")
+            raise RunError(f"{path}, line {number}: {cut(row.sha256)!r} is not a SHA-256 in hexadecimal.")
         rows.append(row)
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,6 +15,9 @@ from covidnet.data.records import Record
 TUKEY_FACTOR = 1.5
 LISTED_IN_TABLE = 20
 """Longer lists are cut in the table; the JSON form has them whole."""
+
+MARKUP = re.compile(r"<(?=[A-Za-z/!?])|\](?=[(\[:])|:(?=//)")
+"""Where Markdown takes what follows for more than text."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in replaced)
 
 
+def inert(text: str) -> str:
+    """``text`` for Markdown outside code: a space is set where a tag, link, picture or address would begin."""
+    return MARKUP.sub(lambda found: f"{found.group()} ", text)
+
+
 def _sizes(study: DatasetStudy) -> str:
     header = ["class", "images", "quantity", "min", "q1", "median", "q3", "max"]
     rows = []
@@ -215,14 +224,14 @@ def _outlier_lists(study: DatasetStudy) -> str:
     lines = []
     for one in study.classes:
         described = [f"`{_name(o.path)}` {o.width} x {o.height} ({' and '.join(o.sides)})" for o in one.outliers]
-        lines.append(f"**{_name(one.name)}**: {_counted(len(described), 'outlier')}\n")
+        lines.append(f"**{inert(_name(one.name))}**: {_counted(len(described), 'outlier')}\n")
         if described:
             lines.append(_bullets(described))
     return "\n".join(lines)
 
 
 def _bullets(lines: Sequence[str]) -> str:
-    shown = [f"- {printable(line)}" for line in lines[:LISTED_IN_TABLE]]
+    shown = [f"- {inert(printable(line))}" for line in lines[:LISTED_IN_TABLE]]
     if len(lines) > LISTED_IN_TABLE:
         shown.append(f"- and {len(lines) - LISTED_IN_TABLE} more")
     return "\n".join(shown) + "\n"
@@ -230,7 +239,7 @@ def _bullets(lines: Sequence[str]) -> str:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A markdown table with padded columns, so that the plain text lines up too; numbers stand right."""
-    cells = [[_name(cell) for cell in row] for row in (header, *rows)]
+    cells = [[inert(_name(cell)) for cell in row] for row in (header, *rows)]
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(header))]
     words = [not any(row[column][:1].isdigit() for row in cells[1:]) or column == 0 for column in range(len(header))]
     rule = [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from covidnet.data.records import Record, Scan
 from covidnet.data.tables import Table, listed
 from covidnet.errors import DataError
+from covidnet.naming import cut
 
 
 def refuse_faults(
@@ -41,17 +43,26 @@ def _repeated_paths(table: Table, records: Sequence[Record], rows: Sequence[int]
         before = first.setdefault(record.path, row)
         if before != row and record.path != ".":
             line = table.rows[before][0]
-            faults.append(f"{table.place(row)}: {record.path} stands in line {line} already; give each image one row")
+            faults.append(
+                f"{table.place(row)}: {cut(record.path)} stands in line {line} already; give each image one row"
+            )
     return faults
 
 
 def _missing_files(table: Table, scan: Scan, rows: Sequence[int]) -> list[str]:
     return [
-        f"{table.place(row)}: {scan.root / record.path}: no such file. Paths start from data.root={scan.root}; "
-        "data.on_bad_image=skip leaves it out"
+        f"{table.place(row)}: {cut(str(scan.root / record.path), 300)}: no such file. Paths start from "
+        f"data.root={scan.root}; data.on_bad_image=skip leaves it out"
         for record, row in zip(scan.records, rows, strict=True)
-        if record.path != "." and not (scan.root / record.path).is_file()
+        if record.path != "." and not _is_file(scan.root / record.path)
     ]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
 
 
 def _patients_with_two_labels(table: Table, records: Sequence[Record], rows: Sequence[int]) -> list[str]:
@@ -63,7 +74,7 @@ def _patients_with_two_labels(table: Table, records: Sequence[Record], rows: Seq
         before, line = first.setdefault(record.patient, (record, table.rows[row][0]))
         if before.label != record.label:
             faults.append(
-                f"{table.place(row)}: patient {record.patient} is {record.label} here and {before.label} in line "
+                f"{table.place(row)}: patient {cut(record.patient)} is {record.label} here and {before.label} in line "
                 f"{line}; mend one, or allow it with data.patient_labels=many"
             )
     return faults

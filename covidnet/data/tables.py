@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from covidnet.errors import DataError
+from covidnet.naming import cut, listed_names
+from covidnet.untrusted import read_plain
 
 SEPARATORS = (",", ";", "\t", "|")
 FIELD_LIMIT = 1 << 20
@@ -72,7 +74,7 @@ def read_table(path: Path, separator: str = AUTO, encoding: str = AUTO) -> Table
     header = tuple(rows[0][1])
     twice = [name for name, count in Counter(header).items() if name and count > 1]
     if twice:
-        raise DataError(f"{path}, line {rows[0][0]}: the column {', '.join(twice)} stands there twice. Rename one.")
+        raise DataError(f"{path}, line {rows[0][0]}: the column {listed_names(twice)} stands there twice. Rename one.")
     uneven = [(line, len(values)) for line, values in rows[1:] if len(values) != len(header)]
     if uneven:
         line, count = uneven[0]
@@ -103,7 +105,7 @@ def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str
 
 def _decode(path: Path, encoding: str) -> str:
     try:
-        content = path.read_bytes()
+        content = read_plain(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such table.") from None
     except OSError as error:
@@ -116,6 +118,8 @@ def _decode(path: Path, encoding: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}, line {line}: not valid {chosen}. Name its encoding, data.encoding=...") from error
+    except ValueError as error:  # of codecs that tell no place, such as idna
+        raise DataError(f"{path}: not valid {cut(chosen)} ({cut(str(error))}). Name its encoding.") from error
 
 
 def _find_encoding(path: Path, content: bytes) -> str:

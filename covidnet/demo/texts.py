@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -11,9 +10,11 @@ from typing import Any
 
 from covidnet.console import RESEARCH_ONLY
 from covidnet.data.study import printable
+from covidnet.errors import CovidnetError
 from covidnet.inference.answer import Answer
 from covidnet.ood.files import KINDS
 from covidnet.runs.layout import RunLayout
+from covidnet.untrusted import read_object
 
 AUDIT = "audit.json"
 LEVELS = {"blocker": "stop", "warning": "doubt", "clean": "fine"}
@@ -43,9 +44,9 @@ def read_verdict(layout: RunLayout) -> Verdict:
 
 def _verdict_in(file: Path) -> Verdict | None:
     try:
-        verdict = json.loads(file.read_text(encoding="utf-8"))["verdict"]
+        verdict = read_object(file)["verdict"]
         return Verdict(str(verdict["sentence"]), LEVELS.get(str(verdict["level"]), "doubt"))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (CovidnetError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -89,11 +90,11 @@ def _bars(probabilities: Iterable[tuple[str, float]]) -> str:
 def score_of(metrics: Path) -> str | None:
     """Such as "test accuracy 0.95 [0.75, 1.00] on 20 images, chosen on these: optimistic"; None of a run without."""
     try:
-        content: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_object(metrics)
         rate = content["accuracy"]
         text = f"Test accuracy {rate['value']:.2f} [{rate['low']:.2f}, {rate['high']:.2f}] on {rate['n']} images"
         warning = content["protocol"]["warning"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (CovidnetError, ValueError, KeyError, TypeError):
         return None
     return f"{text}; {warning}." if warning else f"{text}."
 

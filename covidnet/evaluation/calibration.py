@@ -92,7 +92,8 @@ def error_if_calibrated(stated: Floats, bins: int, count: int, seed: int = 0) ->
     at_once = max(1, (1 << 18) // len(stated))
     blocks = []
     for start in range(0, count, at_once):
-        drawn = random.random((min(at_once, count - start), len(stated))) < ordered
+        size = (min(at_once, count - start), len(stated))
+        drawn = random.random(size) < ordered  # nosec B311  # numpy's generator, which keeps no secret
         gaps = np.add.reduceat(ordered - drawn, starts, axis=1)
         blocks.append(np.abs(gaps).sum(axis=1) / len(stated))
     return np.concatenate(blocks)

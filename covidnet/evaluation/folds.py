@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from covidnet.data.split import read_split
 from covidnet.evaluation.resampled import MeanInterval, resampled_mean
 from covidnet.predictions import Prediction, Predictions
+from covidnet.untrusted import read_object
 
 POOLED = ("test", "external")
 
@@ -35,7 +35,7 @@ class Fold:
     def read(cls, metrics: Path, predictions: Predictions, split: Path) -> Fold:
         """From the files of its run directory."""
         trained_on = sum(row.split == "train" for row in read_split(split))
-        return cls(predictions, json.loads(metrics.read_text(encoding="utf-8")), trained_on)
+        return cls(predictions, read_object(metrics), trained_on)
 
 
 def pool_folds(folds: Sequence[Fold]) -> Predictions:

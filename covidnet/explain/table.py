@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from covidnet.errors import RunError
 from covidnet.files import read_csv, write_csv, write_with
+from covidnet.naming import cut, listed_names
+from covidnet.untrusted import numbers, open_arrays
 
 GRAD_CAM, INTEGRATED = "gradcam", "integrated_gradients"
 TITLES = {GRAD_CAM: "Grad-CAM", INTEGRATED: "integrated gradients"}
@@ -83,7 +85,7 @@ def read_entries(directory: Path) -> list[Entry]:
     file = directory / CSV
     header, lines = read_csv(file, HOW)
     if tuple(header) != HEADER:
-        raise RunError(f"{file}: found the columns {', '.join(header) or 'none'}; expected {', '.join(HEADER)}.")
+        raise RunError(f"{file}: found the columns {listed_names(header) or 'none'}; expected {', '.join(HEADER)}.")
     return [_parse(f"{file}, line {number}", row) for number, row in lines]
 
 
@@ -94,7 +96,7 @@ def _parse(place: str, row: list[str]) -> Entry:
         measured = (known, float(area), field, bool(int(counted)), int(number))
         return Entry(path, split, label, predicted, explained, method, *measured, overlay)
     except ValueError as error:
-        raise RunError(f"{place}: not a row of saliency.csv ({error}).") from error
+        raise RunError(f"{place}: not a row of saliency.csv ({cut(str(error))}).") from error
 
 
 def write_maps(directory: Path, maps: Mapping[str, NDArray[np.floating[Any]]]) -> None:
@@ -122,9 +124,15 @@ def read_maps(directory: Path) -> dict[str, NDArray[np.float32]]:
     """
     file = directory / FOLDER / MAPS
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return {method: arrays[method].astype(np.float32) for method in TITLES if method in arrays}
+        with open_arrays(file) as arrays:
+            return {method: _maps(arrays[method]) for method in TITLES if method in arrays}
     except FileNotFoundError as error:
         raise RunError(f"{file}: missing. {HOW}") from error
     except Exception as error:  # numpy and zipfile raise nearly anything on a damaged file
         raise RunError(f"{file}: not the maps that train.py writes ({error}).") from error
+
+
+def _maps(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    if values.ndim != 3:
+        raise ValueError(f"found an array of shape {values.shape}, expected (N, h, w)")
+    return numbers(values).astype(np.float32)

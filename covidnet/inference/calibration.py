@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from covidnet.errors import ConfigError, RunError
+from covidnet.untrusted import read_object
 
 FILE = "calibration.json"
 
@@ -59,12 +59,12 @@ def _read(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_object(file)
         temperature = content.get("temperature")
         if temperature is not None:
             fits = isinstance(temperature, int | float) and not isinstance(temperature, bool)
             if not (fits and math.isfinite(temperature) and temperature > 0):
                 raise ValueError(f"temperature {temperature!r} is no positive number")
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    except (RunError, ValueError) as error:
         raise RunError(f"{file}: damaged ({error}). Write it again, or go without it: calibrate=none.") from error
     return dict(content)

@@ -23,9 +23,6 @@ from covidnet.ood.pixels import pixel_statistics
 if TYPE_CHECKING:
     from covidnet.inference.saliency import OverlayFolder  # draws, and so imports matplotlib
 
-BYTES_PER_PIXEL = 16
-"""A file of more bytes than that for each pixel that an image may have is no image; it is not read into memory."""
-
 
 @dataclass(frozen=True)
 class Decoded:
@@ -71,16 +68,9 @@ def decode_settings(predictor: Predictor) -> DecodeSettings:
 def decode_file(path: str, file: Path, settings: DecodeSettings) -> Decoded:
     """Decode one file for an answer that calls it ``path``."""
     try:
-        size = file.stat().st_size
-        if size > BYTES_PER_PIXEL * settings.max_pixels:
-            return Decoded(
-                path, None, None, f"{size / 1e9:.1f} GB, more than data.max_pixels={settings.max_pixels} need"
-            )
         return Decoded(path, *decode_image(file, settings.size, settings.max_pixels))
     except UnreadableImageError as error:
         return Decoded(path, None, None, str(error))
-    except OSError as error:
-        return Decoded(path, None, None, f"cannot be read: {error.strerror}")
     except CovidnetError as error:  # a kind of image that needs an extra
         return Decoded(path, None, None, str(error))
 

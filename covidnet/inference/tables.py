@@ -14,9 +14,9 @@ from covidnet.errors import DataError
 from covidnet.files import replacing
 from covidnet.inference.answer import Answer
 from covidnet.inference.predictor import Predictor
-from covidnet.inference.spreadsheet import safe_path, safe_text
 from covidnet.ood.files import KINDS
 from covidnet.predictions import PROBABILITY_PREFIX
+from covidnet.spreadsheet import safe_path, safe_text
 
 DISTANCE = "distance_"
 """Before the kind, in columns and keys."""

@@ -17,6 +17,7 @@ from covidnet.models.module import DESCRIPTION_KEY
 from covidnet.models.network import build_network, described_head
 from covidnet.models.weights import first_line
 from covidnet.predictions import Prediction, Predictions
+from covidnet.untrusted import refuse_packed
 
 PREFIX = "net."
 """Where the network's weights are in a checkpoint of `XrayClassifier`."""
@@ -31,6 +32,7 @@ def load_network(checkpoint: Path) -> tuple[nn.Module, list[str]]:
     if not checkpoint.is_file():
         raise WeightsError(f"{checkpoint}: missing. Did the run stop before its first epoch ended? Go on with resume=.")
     try:
+        refuse_packed(checkpoint)
         content: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
         description = content[DESCRIPTION_KEY]
         state = {

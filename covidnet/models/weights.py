@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403  # for the name of an exception; nothing is unpickled with it
 import re
 import warnings
 from collections.abc import Iterable, Mapping
@@ -14,6 +14,7 @@ import torchvision
 from torch import Tensor, nn
 
 from covidnet.errors import MissingExtraError, WeightsError
+from covidnet.untrusted import refuse_packed
 
 State = Mapping[str, Tensor]
 
@@ -68,6 +69,7 @@ def _read_pickle(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on foreign pickle protocols; those that cannot be read raise
+            refuse_packed(path)
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -15,11 +14,12 @@ from covidnet.errors import RunError
 from covidnet.files import write_with
 from covidnet.ood.pixels import PixelLimits
 from covidnet.ood.reference import Reference
+from covidnet.untrusted import open_arrays
 
 FILE = "features.npz"
 FORMAT = 1
 MOST_BYTES = 1 << 28
-"""A larger file is not read."""
+"""A file of more, unpacked, is not read."""
 
 FEATURES, PICTURE = "features", "picture"
 KINDS = {FEATURES: "features", PICTURE: "coarse picture"}
@@ -68,16 +68,14 @@ def load_look(path: Path, checkpoint: Path) -> TrainingLook | None:
     if not path.is_file():
         return None
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError("too large")
-        with np.load(path, allow_pickle=False) as content:
+        with open_arrays(path, MOST_BYTES) as content:
             if int(content["format"]) != FORMAT:
                 raise ValueError(f"format {int(content['format'])}, expected {FORMAT}")
             if str(content["checkpoint"]) != file_sha256(checkpoint):
                 return None
             references = {kind: _reference(content, kind) for kind in KINDS if f"{kind}_mean" in content}
             return TrainingLook(_pixels(content), references)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # numpy and zipfile raise nearly anything on a damaged file
         raise RunError(f"{path}: damaged ({error}). Delete it to predict without what it is for.") from error
 
 

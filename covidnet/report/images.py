@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from covidnet.data.study import printable
+from covidnet.errors import RunError
+from covidnet.files import read_csv
 from covidnet.predictions import Prediction, Predictions
 from covidnet.report.source import RunFiles
 from covidnet.report.thumbnails import SIDE, Thumbnails, chosen
 from covidnet.report.words import number
+from covidnet.untrusted import read_plain
 
 MOST_ROWS = 1000
 """Lines of the table; predictions.csv has all."""
@@ -150,12 +152,11 @@ def _overlays(files: RunFiles, wanted: set[tuple[str, str]]) -> dict[tuple[str, 
     if not table.is_file():
         return found
     try:
-        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            lines = list(csv.DictReader(file))
-    except (OSError, csv.Error) as error:
+        header, rows = read_csv(table, "")
+    except RunError as error:
         files.notes.append(f"saliency.csv could not be read: {error}")
         return found
-    for line in lines:
+    for line in (dict(zip(header, values, strict=True)) for _, values in rows):
         key = (line.get("split") or "", line.get("path") or "")
         uri = _overlay_uri(files.directory, line.get("overlay") or "") if key in wanted else ""
         if uri:
@@ -173,15 +174,15 @@ def _share(line: Mapping[str, str | None]) -> str:
 def _overlay_uri(directory: Path, name: str) -> str:
     if not name.endswith(".png"):
         return ""
-    file = (directory / name).resolve()
-    if not file.is_relative_to(directory) or not file.is_file() or file.stat().st_size > LARGEST_OVERLAY:
-        return ""
     try:
-        with Image.open(file, formats=["PNG"]) as image:
+        file = (directory / name).resolve()
+        if not file.is_relative_to(directory):
+            return ""
+        with Image.open(io.BytesIO(read_plain(file, LARGEST_OVERLAY)), formats=["PNG"]) as image:
             if max(image.size) > 8 * SIDE:
                 return ""
             small = image.convert("RGB")
-    except Exception:  # Pillow raises nearly anything on a damaged file
+    except Exception:  # no such file, or a damaged one, on which Pillow raises nearly anything
         return ""
     small.thumbnail((SIDE, SIDE))
     return to_uri(np.asarray(small))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+from jinja2 import TemplateError
 
 from covidnet import __version__
 from covidnet.console import RESEARCH_ONLY
 from covidnet.data.study import printable
+from covidnet.errors import RunError
 from covidnet.files import write_text
+from covidnet.naming import cut
 from covidnet.report.audit import embed_figure, make_audit
 from covidnet.report.checklist import make_checklist
 from covidnet.report.confusion import make_matrices, make_per_class
@@ -32,6 +37,13 @@ from covidnet.report.words import number, probability
 
 PAGE, CARD, CHECKLIST = "report.html", "model_card.md", "checklist.md"
 MOST_PICTURES = 200
+
+OPTIONAL = ("audit.json", "dataset.json", "saliency.json", "environment.json")
+"""Files that a page can do without, whatever they hold."""
+ODD_CONTENT = (
+    KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError, TemplateError,
+)  # fmt: skip
+"""What code raises on JSON of another form than it expects."""
 
 TITLES = {
     "scores": "Scores",
@@ -68,12 +80,37 @@ def make_run_page(directory: Path, most_pictures: int | None = None) -> Path:
         RunError: It is no finished run.
     """
     files = read_run(directory)
-    if not files.is_evaluation:
-        write_text(files.directory / CARD, make_model_card(files))
-        write_text(files.directory / CHECKLIST, make_checklist(files))
-    page = files.directory / PAGE
-    write_text(page, render_run(files, _stated_pictures(files) if most_pictures is None else most_pictures))
-    return page
+    for name, text in _tolerant_texts(files, directory, most_pictures).items():
+        write_text(files.directory / name, text)
+    return files.directory / PAGE
+
+
+def _tolerant_texts(files: RunFiles, directory: Path, most_pictures: int | None) -> dict[str, str]:
+    """What is written, if need be without the one file that does not hold what train.py writes into it."""
+    try:
+        return _texts(files, most_pictures)
+    except ODD_CONTENT as error:
+        for name in OPTIONAL:
+            without = replace(read_run(directory), left_out=frozenset({name}))
+            without.notes.append(f"{name} does not hold what is expected of it ({_said(error)})")
+            try:
+                return _texts(without, most_pictures)
+            except ODD_CONTENT:
+                continue
+        raise RunError(
+            f"{files.layout.metrics}: not the metrics that train.py writes ({_said(error)}); "
+            "score the run again with evaluate.py"
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {cut(str(error))}"
+
+
+def _texts(files: RunFiles, most_pictures: int | None) -> dict[str, str]:
+    """The page, and of a run its card and checklist, by file name."""
+    own = {} if files.is_evaluation else {CARD: make_model_card(files), CHECKLIST: make_checklist(files)}
+    return {**own, PAGE: render_run(files, _stated_pictures(files) if most_pictures is None else most_pictures)}
 
 
 def _stated_pictures(files: RunFiles) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,9 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from omegaconf import OmegaConf
-
 from covidnet.config.schema import EvaluationConfig
+from covidnet.config.stored import read_values
 from covidnet.data.external import PART as EXTERNAL
 from covidnet.data.split import SplitRow, read_split
 from covidnet.errors import CovidnetError, RunError
@@ -21,6 +19,8 @@ from covidnet.files import read_csv
 from covidnet.predictions import Predictions, read_predictions
 from covidnet.report.thumbnails import Thumbnails, read_thumbnails
 from covidnet.runs.layout import RunLayout, read_overrides
+from covidnet.runs.trust import refuse_links_outside
+from covidnet.untrusted import read_json, read_object
 
 Json = dict[str, Any]
 HISTORY = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc")
@@ -37,6 +37,7 @@ class RunFiles:
         metrics: metrics.json.
         table: predictions.csv, all rows.
         notes: Files that could not be read, in words.
+        left_out: Names of JSON files that are as if they were absent.
     """
 
     layout: RunLayout
@@ -44,6 +45,7 @@ class RunFiles:
     metrics: Json
     table: Predictions
     notes: list[str] = field(default_factory=list)
+    left_out: frozenset[str] = frozenset()
 
     @property
     def directory(self) -> Path:
@@ -168,7 +170,7 @@ class RunFiles:
         """.hydra/config.yaml as plain values; empty where there is none."""
 
         def read() -> Any:
-            return OmegaConf.to_container(OmegaConf.load(self.run.config), resolve=False)
+            return read_values(self.run.config)
 
         found = self._tolerant("config.yaml", read) if self.run.config.is_file() else None
         return found if isinstance(found, dict) else {}
@@ -194,9 +196,9 @@ class RunFiles:
     def json(self, name: str, *directories: Path) -> Json | None:
         """The object in the first of these files that is there."""
         file = next((where / name for where in directories if (where / name).is_file()), None)
-        if file is None:
+        if file is None or name in self.left_out:
             return None
-        content = self._tolerant(name, lambda: json.loads(file.read_text(encoding="utf-8")))
+        content = self._tolerant(name, lambda: read_json(file))
         if content is None or isinstance(content, dict):
             return content
         self.notes.append(f"{name} is no object")
@@ -225,11 +227,9 @@ def read_run(directory: Path) -> RunFiles:
             f"{directory}: no finished run, {layout.metrics.name} is missing. Give the directory that train.py or "
             "evaluate.py printed, or that of a sweep."
         )
-    try:
-        metrics = json.loads(layout.metrics.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{layout.metrics}: not readable as JSON ({error}).") from error
-    if not isinstance(metrics, dict) or not isinstance(metrics.get("accuracy"), dict):
+    refuse_links_outside(layout.directory)
+    metrics = read_object(layout.metrics)
+    if not isinstance(metrics.get("accuracy"), dict):
         raise RunError(f"{layout.metrics}: not the metrics that train.py writes. Score it again with evaluate.py.")
     return RunFiles(layout, _run_of(layout), metrics, read_predictions(layout.predictions))
 

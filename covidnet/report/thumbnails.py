@@ -13,6 +13,7 @@ from PIL import Image
 from covidnet.errors import RunError
 from covidnet.files import write_with
 from covidnet.predictions import Prediction, Predictions
+from covidnet.untrusted import open_arrays
 
 FILE = "thumbnails.npz"
 SIDE = 160
@@ -78,7 +79,7 @@ def read_thumbnails(directory: Path) -> Thumbnails:
     if not file.is_file():
         return {}
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with open_arrays(file) as arrays:
             keys = json.loads(arrays["names"].tobytes().decode("ascii"))
             found = {(str(part), str(path)): arrays[str(number)] for number, (part, path) in enumerate(keys)}
     except Exception as error:  # numpy and zipfile raise nearly anything on a damaged file

@@ -23,6 +23,11 @@ LAST_EPOCH = "{test} test images; the last epoch was scored, which nothing chose
 """Of an evaluation with checkpoint=last."""
 
 
+def score_name(name: str) -> str:
+    """A score of metrics.json as readers know it: ``balanced accuracy``, ``AUROC``."""
+    return "AUROC" if name == "auroc" else name.replace("_", " ")
+
+
 def number(value: object, digits: int = 2) -> str:
     """A number with so many digits; a dash for what is undefined."""
     return f"{value:.{digits}f}" if isinstance(value, int | float) and not isinstance(value, bool) else NONE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from covidnet.reporting.evaluation import (
 )
 from covidnet.reporting.patients import patients_line, save_patients
 from covidnet.runs.layout import RunLayout
+from covidnet.untrusted import read_object
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _pictures(dataset: XrayDataset, predictions: Predictions) -> dict[str, Any]:
 
 def summarize(metrics_file: Path) -> list[str]:
     """The lines that end a run: the number with its interval, the protocol, the notice."""
-    metrics = json.loads(metrics_file.read_text())
+    metrics = read_object(metrics_file)
     accuracy = metrics["accuracy"]
     folds = metrics.get("folds")
     name = metrics["split"] if folds is None else f"out-of-fold ({folds['count']} folds)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from covidnet.console import RESEARCH_ONLY
+from covidnet.errors import CovidnetError
 from covidnet.explain.compute import Chosen, Explained
 from covidnet.explain.evidence import share_inside
 from covidnet.explain.lungs import LungField, LungFields
@@ -27,6 +27,7 @@ from covidnet.predictions import Predictions
 from covidnet.reporting.saliency_figure import figure_of
 from covidnet.reporting.saliency_summary import JSON, summarize_saliency
 from covidnet.runs.layout import RunLayout
+from covidnet.untrusted import read_object
 
 FIGURE = "test_saliency.png"
 
@@ -86,8 +87,8 @@ def clear_stale(directory: Path) -> None:
     if not (directory / JSON).is_file():
         return
     try:
-        explained = json.loads((directory / JSON).read_text())["predictions_sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+        explained = read_object(directory / JSON)["predictions_sha256"]
+    except (CovidnetError, KeyError):
         explained = None
     if explained != _digest(directory):
         clear(directory)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from covidnet.explain.evidence import LungShare, lung_share, share_inside
 from covidnet.explain.table import GRAD_CAM, INTEGRATED, TITLES, Entry
 from covidnet.predictions import Predictions
+from covidnet.untrusted import read_object
 
 if TYPE_CHECKING:
     from covidnet.explain.compute import Chosen, Explained
@@ -109,7 +109,7 @@ def describe_saliency(directory: Path) -> list[str]:
     """What a run or evaluation says about its saliency: the share of evidence in the lungs; nothing without any."""
     if not (directory / JSON).is_file():
         return []
-    summary = json.loads((directory / JSON).read_text())
+    summary = read_object(directory / JSON)
     lines = []
     for method, found in summary["methods"].items():
         lines.append(f"saliency, {describe_method(method, found)}: {_shares_in_words(found)}")

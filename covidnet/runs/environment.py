@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-import subprocess
+import subprocess  # nosec B404  # for git, see _run_git
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -79,7 +79,7 @@ def _git() -> dict[str, Any] | None:
 
 def _run_git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(  # noqa: S603 - fixed arguments, no shell
+        done = subprocess.run(  # noqa: S603 - fixed arguments, no shell  # nosec B603 B607  # the same, and any git
             ["git", "-C", str(folder), *arguments],  # noqa: S607 - whichever git the user has
             capture_output=True,
             text=True,

@@ -6,10 +6,11 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
+from omegaconf import DictConfig
 
+from covidnet.config.stored import read_config, read_texts
 from covidnet.errors import RunError
+from covidnet.runs.trust import keep_to_caches, refuse_links_outside
 
 FOLD = "fold="
 
@@ -97,7 +98,7 @@ class RunLayout:
     @property
     def folds(self) -> list[Path]:
         """The run directories of the folds, in their order; empty for a run on one split."""
-        found = [path for path in self.directory.glob(f"{FOLD}*") if path.name.removeprefix(FOLD).isdigit()]
+        found = [path for path in self.directory.glob(f"{FOLD}*") if path.name.removeprefix(FOLD).isdecimal()]
         return sorted(found, key=lambda path: int(path.name.removeprefix(FOLD)))
 
     @property
@@ -117,7 +118,7 @@ def open_run(directory: str) -> tuple[RunLayout, DictConfig]:
     """A run directory and its stored configuration.
 
     Raises:
-        RunError: It is not a run directory.
+        RunError: It is not a run directory, or one with which a stranger could reach out of it.
     """
     layout = RunLayout(Path(directory).expanduser())
     if not layout.directory.is_dir():
@@ -126,15 +127,12 @@ def open_run(directory: str) -> tuple[RunLayout, DictConfig]:
         )
     if not layout.config.is_file():
         raise RunError(f"{directory}: not a run directory, {layout.config} is missing. Give one that train.py made.")
-    try:
-        config = OmegaConf.load(layout.config)
-    except (OSError, ValueError, YAMLError) as error:
-        raise RunError(f"{layout.config}: not a configuration ({next(iter(str(error).splitlines()), '')}).") from error
-    if not isinstance(config, DictConfig):
-        raise RunError(f"{layout.config}: not a configuration.")
+    refuse_links_outside(layout.directory)
+    config = read_config(layout.config)
+    keep_to_caches(config)
     return layout, config
 
 
 def read_overrides(layout: RunLayout) -> list[str]:
     """What was given on the command line of the run."""
-    return [str(item) for item in OmegaConf.load(layout.overrides)] if layout.overrides.is_file() else []
+    return read_texts(layout.overrides) if layout.overrides.is_file() else []

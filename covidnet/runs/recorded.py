@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import numpy as np
 
 from covidnet.config.schema import CsvData, TrainConfig
 from covidnet.data.split import Split, SplitRow
-from covidnet.errors import DataError, RunError
+from covidnet.errors import CovidnetError, DataError, RunError
 from covidnet.runs.layout import RunLayout
+from covidnet.untrusted import read_object
 
 
 def recorded_root(layout: RunLayout, given: str | None) -> Path:
@@ -22,23 +22,30 @@ def recorded_root(layout: RunLayout, given: str | None) -> Path:
         DataError: The folder is not there.
     """
     root = Path(given).expanduser() if given is not None else _found_in(layout)
-    if not root.is_dir():
+    if not _is_folder(root):
         raise DataError(f"{root}: no such folder. Give the folder where the run's images are now, data_root=PATH.")
     return root
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
+
+
 def _found_in(layout: RunLayout) -> Path:
     try:
-        return Path(json.loads(layout.environment.read_text())["data"]["root"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Path(str(read_object(layout.environment)["data"]["root"]))
+    except (CovidnetError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{layout.environment}: does not say where the images are. Give data_root=PATH.") from error
 
 
 def recorded_table(layout: RunLayout) -> str | None:
     """The table that the run read, or None where it read none."""
     try:
-        table = json.loads(layout.environment.read_text())["data"].get("table")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        table = read_object(layout.environment)["data"].get("table")
+    except (CovidnetError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return None if table is None else str(table)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from covidnet.data.split import read_split
 from covidnet.errors import ConfigError, RunError
 from covidnet.naming import did_you_mean
 from covidnet.runs.layout import RunLayout, read_overrides
 from covidnet.sweeps.layout import SweepLayout, SweepRecord, read_record
 from covidnet.sweeps.plan import swept_values
+from covidnet.untrusted import read_object
 
 REPLICATES = ("random_state", "seed")
 """Swept keys that repeat a configuration rather than make another one."""
@@ -138,13 +138,13 @@ def _read_run(run: RunLayout, values: Mapping[str, str]) -> SweepRun:
     if run.metrics.is_file():
         return _finished(run, values)
     if run.failure.is_file():
-        error = str(_json(run.failure).get("error", "")).splitlines()
+        error = str(read_object(run.failure).get("error", "")).splitlines()
         return SweepRun(name, run, values, "failed", error[0] if error else "?")
     return SweepRun(name, run, values, "stopped" if run.history.is_file() else "not started")
 
 
 def _finished(run: RunLayout, values: Mapping[str, str]) -> SweepRun:
-    metrics = _json(run.metrics)
+    metrics = read_object(run.metrics)
     parts = _split_sizes(run.split)
     return SweepRun(
         name=run.directory.name,
@@ -172,15 +172,4 @@ def _score(metrics: Mapping[str, Any], keys: Sequence[str]) -> float | None:
 def _split_sizes(path: Path) -> Counter[str]:
     if not path.is_file():
         return Counter()
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return Counter(row["split"] for row in csv.DictReader(file))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: not readable as JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{path}: found {type(content).__name__}, expected an object.")
-    return content
+    return Counter(row.split for row in read_split(path))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from covidnet.console import console, say
+from covidnet.console import console, say, showable
 from covidnet.errors import BusyError, CovidnetError
 from covidnet.files import write_json, write_text
 from covidnet.naming import short_value
@@ -18,6 +17,7 @@ from covidnet.runs.single import as_single_run, free_memory
 from covidnet.sweeps.layout import SweepLayout, SweepRecord
 from covidnet.sweeps.plan import swept_values
 from covidnet.training.history import best_row, read_history
+from covidnet.untrusted import read_object
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def _record_failure(job: SweepJob, error: Exception) -> None:
             write_text(job.sweep.stopped, f"{job.run.directory.name}\n")
     except CovidnetError as refused:  # what made the run fail may be a full disk
         say(str(refused))
-    log.info("failed: %s", text if trace is None else trace)
+    log.info("failed: %s", showable(text if trace is None else trace, "utf-8"))
     shown = text if expected else f"{type(error).__name__}: {text}"
     say(f"{_position(job)} {job.title}: failed: {shown.splitlines()[0]} (whole text in {job.run.failure})")
 
@@ -102,7 +102,7 @@ def _position(job: SweepJob) -> str:
 
 
 def _outcome(run: RunLayout) -> str:
-    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    metrics = read_object(run.metrics)
     accuracy = metrics["accuracy"]
     return (
         f"{metrics['split']} accuracy {accuracy['value']:.2f} [{accuracy['low']:.2f}, {accuracy['high']:.2f}], "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from covidnet.errors import RunError
 from covidnet.files import write_json
+from covidnet.naming import cut
+from covidnet.untrusted import read_object
 
 FORMAT = 1
 
@@ -106,15 +107,26 @@ def read_record(layout: SweepLayout) -> SweepRecord:
             "printed, such as outputs/DATE_TIME_sweep."
         )
     try:
-        content = json.loads(layout.record.read_text(encoding="utf-8"))
+        content = read_object(layout.record)
         jobs = content["jobs"]
         return SweepRecord(
             swept=_texts(content["swept"]),
             fixed=_texts(content["fixed"]),
-            jobs=None if jobs is None else {str(name): dict(values) for name, values in jobs.items()},
+            jobs=None if jobs is None else {_folder(name): _values(values) for name, values in jobs.items()},
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{layout.record}: not the record of a sweep ({error}).") from error
+
+
+def _folder(name: str) -> str:
+    """The name of a run's folder, which lies in the sweep's and nowhere else."""
+    if name in {"", ".", ".."} or Path(name).name != name or "\\" in name or "\0" in name:
+        raise ValueError(f"{cut(name)!r} is no name of a folder")
+    return name
+
+
+def _values(values: Mapping[str, object]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in values.items()}
 
 
 def _texts(values: Sequence[object]) -> tuple[str, ...]:

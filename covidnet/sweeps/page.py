@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from covidnet import __version__
+from covidnet.config.stored import read_values
 from covidnet.console import RESEARCH_ONLY
 from covidnet.errors import CovidnetError
 from covidnet.figures.svg import Plot
@@ -17,7 +16,7 @@ from covidnet.report.hero import Callout, Hero, audit_callout, changes
 from covidnet.report.html import render
 from covidnet.report.repeat import RepeatSection, to_link
 from covidnet.report.source import RunFiles, read_run
-from covidnet.report.words import NONE, counted, folder_name, listed
+from covidnet.report.words import NONE, counted, folder_name, listed, score_name
 from covidnet.runs.layout import RunLayout
 from covidnet.sweeps.collect import LOWER_IS_BETTER
 from covidnet.sweeps.drawing import interval_words, paired_runs_scores, point_rows
@@ -77,7 +76,7 @@ def make_sweep_page(results: SweepResults) -> Path:
         sentences=results.sentences[:MOST_FIRST],
         more_sentences=len(results.sentences) - MOST_FIRST,
         sections=[(key, title) for key, title in TITLES.items() if present[key]],
-        score=results.score.replace("_", " "),
+        score=score_name(results.score),
         comparisons=comparisons,
         all_sentences=results.sentences,
         plots=plots,
@@ -124,7 +123,7 @@ def _hero(results: SweepResults, first: RunFiles | None) -> Hero:
 
 
 def _question(results: SweepResults) -> str:
-    score, factors = results.score.replace("_", " "), results.sweep.factors
+    score, factors = score_name(results.score), results.sweep.factors
     if len(results.groups) > 1 and factors:
         names = [key.rpartition(".")[2] if len(factors) > 3 else key for key in factors]
         return f"How {'do' if len(names) > 1 else 'does'} {listed(names)} change the {score}?"
@@ -139,7 +138,7 @@ def _values(results: SweepResults, key: str) -> str:
 
 def _number(results: SweepResults) -> tuple[str, str, str, float | None, float | None, float | None]:
     """The number of the first screen: the difference of one comparison, else the mean of the best configuration."""
-    score = results.score.replace("_", " ")
+    score = score_name(results.score)
     if len(results.comparisons) == 1:
         one = results.comparisons[0]
         difference = one.difference
@@ -204,7 +203,7 @@ def _draw(results: SweepResults) -> dict[str, Plot]:
     summaries = results.summaries[results.score]
     if not summaries:
         return {}
-    name = results.score.replace("_", " ")
+    name = score_name(results.score)
     described = "; ".join(f"{one.configuration.label}: mean {one.over_splits.mean:.3f}" for one in summaries[:12])
     rows = point_rows(summaries, results.score)
     figure = points_figure(rows, name, interval_words(summaries), width=5.2, titled=False)
@@ -238,9 +237,9 @@ def _repeat(results: SweepResults, first: RunFiles | None) -> RepeatSection:
 def _command(directory: Path, environment: dict[str, object]) -> list[str]:
     """From what Hydra recorded of the sweep; nothing where it recorded nothing."""
     try:
-        recorded = OmegaConf.load(directory / "multirun.yaml")
-        overrides = [str(text) for text in recorded.hydra.overrides.task]
-        options = [str(text) for text in recorded.hydra.overrides.hydra]
+        recorded = read_values(directory / "multirun.yaml")["hydra"]["overrides"]
+        overrides = [str(text) for text in recorded["task"]]
+        options = [str(text) for text in recorded["hydra"]]
     except Exception:  # YAML and OmegaConf raise nearly anything on a damaged file
         return []
     kept = [text for text in options if text.startswith(("hydra/", "hydra.launcher", "hydra.sweeper"))]

@@ -9,7 +9,7 @@ from covidnet.naming import short_value
 from covidnet.report.confusion import SHADES, Matrix, MatrixCell, MatrixRow
 from covidnet.report.data import Table
 from covidnet.report.repeat import to_link
-from covidnet.report.words import NONE, number
+from covidnet.report.words import NONE, number, score_name
 from covidnet.sweeps.collect import SCORES, SweepRun
 from covidnet.sweeps.compare import Summary
 from covidnet.sweeps.results import SweepResults
@@ -78,8 +78,8 @@ def make_configurations(results: SweepResults) -> Table:
     """A row per configuration: the compared score in full, the means of the others."""
     summaries = results.summaries[results.score][:MOST_CONFIGURATIONS]
     others = [name for name in SCORES if name != results.score and results.summaries[name]]
-    header = ["configuration", "runs", results.score.replace("_", " "), "95 % interval", "sd", "min", "max"]
-    header += [name.replace("_", " ") for name in others]
+    header = ["configuration", "runs", score_name(results.score), "95 % interval", "sd", "min", "max"]
+    header += [score_name(name) for name in others]
     rows = []
     for one in summaries:
         found = one.over_splits
@@ -102,7 +102,7 @@ def _mean_of(summaries: Sequence[Summary], same: Summary) -> str:
 def run_columns(results: SweepResults) -> list[tuple[str, bool]]:
     """Names of the columns of the table of runs after the first, and whether they hold numbers."""
     names = [(key, False) for key in results.sweep.swept]
-    scores = [(name.replace("_", " "), True) for name in SCORES]
+    scores = [(score_name(name), True) for name in SCORES]
     return [*names, ("status", False), *scores, ("epoch kept", True), ("seconds", True)]
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-from omegaconf import OmegaConf
 from rich.markup import escape
 from rich.table import Table
 
+from covidnet.config.stored import read_values
 from covidnet.console import RESEARCH_ONLY, console, say
+from covidnet.data.study import printable
 from covidnet.naming import short_value
 from covidnet.runs.layout import RunLayout
 from covidnet.sweeps.collect import Sweep, SweepRun
@@ -99,10 +100,12 @@ def _print(
 def _print_best_trial(sweep: Sweep) -> None:
     """What a search found, as its sweeper wrote it down."""
     found = sweep.layout.directory / "optimization_results.yaml"
-    best = OmegaConf.load(found) if found.is_file() else OmegaConf.create()
-    if "best_params" in best:
-        values = " ".join(f"{key}={short_value(str(value))}" for key, value in best.best_params.items())
-        say(f"best trial: {values}; validation loss {best.best_value:.4g}")
+    best = read_values(found) if found.is_file() else {}
+    try:
+        values = " ".join(f"{key}={short_value(str(value))}" for key, value in best["best_params"].items())
+        say(f"best trial: {values}; validation loss {best['best_value']:.4g}")
+    except (KeyError, TypeError, ValueError, AttributeError):  # a search that ended early, or a stranger's file
+        return
 
 
 def _title(sweep: Sweep, run: SweepRun) -> str:
@@ -114,7 +117,7 @@ def _table(summaries: Sequence[Summary], score: str, compact: bool) -> Table:
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
     for column, key in enumerate(summaries[0].configuration.keys):
         longest = max(len(short_value(one.configuration.values[column])) for one in summaries)
-        table.add_column(escape(key.rpartition(".")[2]), overflow="fold", min_width=min(longest, 18))
+        table.add_column(escape(printable(key.rpartition(".")[2])), overflow="fold", min_width=min(longest, 18))
     headings = ["runs", score.replace("_", " "), "95 % interval", "sd", "min", "max", "s/run"]
     for heading in headings[:3] if compact else headings:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -126,7 +129,7 @@ def _table(summaries: Sequence[Summary], score: str, compact: bool) -> Table:
             seconds = [run.total_seconds for run in one.configuration.runs if run.total_seconds is not None]
             cells += ["–" if interval.sd is None else f"{interval.sd:.3f}", f"{one.minimum:.3f}", f"{one.maximum:.3f}"]
             cells += [f"{fmean(seconds):.1f}" if seconds else "–"]
-        table.add_row(*(escape(short_value(value)) for value in one.configuration.values), *cells)
+        table.add_row(*(escape(printable(short_value(value))) for value in one.configuration.values), *cells)
     if len(summaries) > MOST_ROWS:
         table.caption = f"the first {MOST_ROWS} of {len(summaries)} configurations; all are in summary.csv"
     return table

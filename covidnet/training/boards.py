@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from covidnet.config.schema import TrainConfig
 from covidnet.predictions import read_predictions
 from covidnet.runs.directories import override_key
 from covidnet.runs.layout import RunLayout
+from covidnet.untrusted import read_object
 
 FINAL = {
     "final/accuracy": ("accuracy", "value"),
@@ -56,7 +56,7 @@ def add_results(
         layout: The run directory, with metrics.json and predictions.csv.
         figures: The run's pictures.
     """
-    metrics = json.loads(layout.metrics.read_text())
+    metrics = read_object(layout.metrics)
     epoch = int(metrics["epoch_kept"])
     for file in figures:
         own = file.stem.endswith("_saliency")

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from covidnet.config.schema import TrainConfig
+from covidnet.config.stored import read_config
 from covidnet.console import console, say
 from covidnet.data.protocols import sources_of, split_records
 from covidnet.evaluation.fold_choices import FoldChoices
@@ -94,8 +95,7 @@ def _quiet(quiet: bool) -> Iterator[None]:
 
 def _write_configuration(parent: RunLayout, run: RunLayout, overrides: list[str], fold: int) -> None:
     """The configuration of a fold, as Hydra would have stored it."""
-    stored = OmegaConf.load(parent.config)
-    assert isinstance(stored, DictConfig)
+    stored = read_config(parent.config)
     stored.fold = fold
     write_text(run.config, OmegaConf.to_yaml(stored))
     write_text(run.overrides, OmegaConf.to_yaml(OmegaConf.create(overrides)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from covidnet.errors import RunError
-from covidnet.files import write_csv
+from covidnet.files import read_csv, write_csv
+from covidnet.naming import cut, listed_names
 
 COLUMNS = ("epoch", "train_loss", "train_acc", "val_loss", "val_acc", "lr", "seconds")
 """Epochs count from 1; ``val_`` is measured on the images that choose the epoch; ``lr`` is the rate of the epoch's last
@@ -51,9 +51,16 @@ def read_history(path: Path) -> list[Row]:
     """
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        try:
-            return [{name: float(row[name]) for name in COLUMNS} for row in reader]
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{path}, line {reader.line_num}: not a row of {', '.join(COLUMNS)} ({error}).") from error
+    header, lines = read_csv(path, "Expected the table that train.py writes.")
+    if header and not set(COLUMNS) <= set(header):
+        raise RunError(f"{path}: found the columns {listed_names(header)}; expected {', '.join(COLUMNS)}.")
+    return [_parse(f"{path}, line {number}", dict(zip(header, values, strict=True))) for number, values in lines]
+
+
+def _parse(place: str, values: Mapping[str, str]) -> Row:
+    try:
+        row = {name: float(values[name]) for name in COLUMNS}
+        int(row["epoch"])  # a whole number that is finite
+    except (KeyError, ValueError, OverflowError) as error:
+        raise RunError(f"{place}: not a row of {', '.join(COLUMNS)} ({cut(str(error))}).") from error
+    return row

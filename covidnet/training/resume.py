@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from covidnet.config.check import check
-from covidnet.config.schema import InverseTimeConfig, SchedulerConfig, TrainConfig
+from covidnet.config.schema import InverseTimeConfig, PhantomData, PhantomPatchData, SchedulerConfig, TrainConfig
+from covidnet.data.sources import expanded
 from covidnet.errors import ConfigError, RunError
 from covidnet.runs.layout import RunLayout, open_run
+from covidnet.runs.trust import may_be_drawn
 from covidnet.training.history import read_history
 
 CHANGEABLE = (
@@ -40,6 +43,7 @@ def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig
     merged = OmegaConf.merge(stored, OmegaConf.from_dotlist(changes))
     assert isinstance(merged, DictConfig)
     settings = check(merged, TrainConfig)
+    _refuse_far_phantoms(settings, layout)
     planned = check(stored, TrainConfig).trainer.max_epochs
     if settings.trainer.max_epochs != planned and goes_by_epochs(settings.scheduler):
         raise ConfigError(
@@ -59,6 +63,18 @@ def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig
             f"or train it longer: resume={directory} trainer.max_epochs={done + 10}"
         )
     return settings
+
+
+def _refuse_far_phantoms(settings: TrainConfig, layout: RunLayout) -> None:
+    """A stored configuration must not choose where on this machine images are drawn."""
+    if not isinstance(settings.data, PhantomData | PhantomPatchData):
+        return
+    folder = expanded("data.root", Path(settings.data.root))
+    if not folder.exists() and not may_be_drawn(folder, layout.directory):
+        raise RunError(
+            f"{layout.config}: its phantoms are to be drawn into {folder}, which is not there and is far from the run "
+            f"directory. Make the folder {folder}, if that is right, and start again."
+        )
 
 
 def goes_by_epochs(scheduler: SchedulerConfig) -> bool:

@@ -222,7 +222,7 @@ def _compose(name, arguments):
 def _faults_of_script(words):
     script = ROOT / words[1]
     if words[1] == "-m" and words[2].startswith("tests."):
-        script, words = ROOT / words[2].replace(".", "/") / "__main__.py", words[1:]
+        script = ROOT / words[2].replace(".", "/") / "__main__.py"
     elif words[1] == "-m":
         return [] if words[2] == "pytest" else [f"python -m {words[2]}: no such command of this project"]
     if not script.is_file():

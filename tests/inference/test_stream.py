@@ -122,11 +122,11 @@ def test_only_a_few_files_are_decoded_ahead(folder, monkeypatch):
     assert len(started) <= 16
 
 
-def test_a_file_too_large_to_be_an_image_is_not_read(tmp_path, monkeypatch):
+def test_a_file_too_large_to_be_an_image_is_not_read(tmp_path):
     with (tmp_path / "x.png").open("wb") as file:
         file.truncate(10**9)
-    monkeypatch.setattr(stream, "decode_image", lambda *_: pytest.fail("was read"))
-    assert decode_file("x.png", tmp_path / "x.png", SETTINGS).reason.startswith("1.0 GB, more than")
+    reason = decode_file("x.png", tmp_path / "x.png", SETTINGS).reason
+    assert reason.startswith("1,000,000,000 bytes, more than") and "data.max_pixels" in reason
 
 
 def test_an_image_that_needs_an_extra_is_one_that_cannot_be_read(folder, monkeypatch):

@@ -1,6 +1,6 @@
 import pytest
 
-from covidnet.report.words import counted, folder_name, interval, listed, number, probability, with_interval
+from covidnet.report.words import counted, folder_name, interval, listed, number, probability, score_name, with_interval
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,7 @@ def test_lists_and_counts():
 def test_the_name_of_a_folder_from_any_system():
     assert folder_name("/data/my_xrays/") == folder_name("C:\\data\\my_xrays") == "my_xrays"
     assert folder_name(None) == ""
+
+
+def test_scores_are_called_as_readers_know_them():
+    assert [score_name(name) for name in ("auroc", "balanced_accuracy")] == ["AUROC", "balanced accuracy"]

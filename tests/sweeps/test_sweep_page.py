@@ -1,7 +1,11 @@
 """The page of a sweep, from runs that were never trained."""
 
 import json
+import shutil
 import sys
+import tempfile
+from functools import cache
+from pathlib import Path
 
 import pytest
 from made_up_runs import made_up, make_run
@@ -15,6 +19,18 @@ from covidnet.sweeps.page import remake_sweep_page
 from covidnet.sweeps.report import report_sweep
 
 SCALES = ("[1,1]", "[0.7,1.3]")
+MADE = tempfile.TemporaryDirectory(prefix="covidnet-made-up-runs-")
+
+
+@cache
+def made_run(number, overrides, page):
+    """A run that is made once and copied into every sweep that has it."""
+    rows = made_up(20, "val", seed=number) + made_up(30, "test", seed=100 + number)
+    directory = Path(MADE.name) / f"{len(list(Path(MADE.name).iterdir()))}"
+    make_run(directory, rows, overrides=list(overrides))
+    if page:
+        make_run_page(directory)
+    return directory
 
 
 def make_sweep(directory, states=(1, 2, 3), fixed=("backbone=resnet18",), scales=SCALES, pages=True):
@@ -24,11 +40,8 @@ def make_sweep(directory, states=(1, 2, 3), fixed=("backbone=resnet18",), scales
         for state in states
     }
     for number, (name, values) in enumerate(jobs.items()):
-        rows = made_up(20, "val", seed=number) + made_up(30, "test", seed=100 + number)
         own = [f"{key}={value}" for key, value in values.items()]
-        make_run(directory / name, rows, overrides=[*fixed, *own])
-        if pages:
-            make_run_page(directory / name)
+        shutil.copytree(made_run(number, (*fixed, *own), pages), directory / name)
     write_record(SweepLayout(directory), SweepRecord(("augment.scale", "random_state"), tuple(fixed), jobs))
     return directory, jobs
 

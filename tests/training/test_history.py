@@ -68,9 +68,14 @@ def test_no_file_is_no_history(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["epoch,train_loss\n1,2\n", ",".join(COLUMNS) + "\n1,2,3\n", ",".join(COLUMNS) + "\n1,a,3,4,5,6,7\n"]
+    ("text", "told"),
+    [
+        ("epoch,train_loss\n1,2\n", r": found the columns epoch, train_loss; expected epoch"),
+        (",".join(COLUMNS) + "\n1,2,3\n", r", line 2: 3 values, expected 7"),
+        (",".join(COLUMNS) + "\n1,a,3,4,5,6,7\n", r", line 2: not a row of epoch, train_loss"),
+    ],
 )
-def test_a_damaged_history_names_its_line(tmp_path, text):
+def test_a_damaged_history_names_its_line(tmp_path, text, told):
     (tmp_path / "history.csv").write_text(text)
-    with pytest.raises(RunError, match=r"history\.csv, line 2: not a row of epoch, train_loss"):
+    with pytest.raises(RunError, match=rf"history\.csv{told}"):
         read_history(tmp_path / "history.csv")
