@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 OSV := api.osv.dev
 BANDIT := $(BIN)/bandit --quiet --configfile pyproject.toml --recursive covidnet train.py evaluate.py predict.py
 
-.PHONY: help install demo test lint security clean
+.PHONY: help install demo test oldest lint security clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -24,6 +24,14 @@ demo: $(STAMP)  ## draw phantoms, train on them for a minute, show where the res
 test: $(STAMP)  ## run all tests, in two processes of one thread each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
+oldest:  ## run the tests of the core with the oldest versions that pyproject.toml admits, in an environment of their own
+	$(PYTHON) -m venv .oldest
+	.oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.oldest/bin/uv pip install --quiet --python .oldest/bin/python --resolution lowest-direct -e . pytest
+	OMP_NUM_THREADS=1 .oldest/bin/python -m pytest tests/config tests/evaluation tests/explain tests/runs tests/training \
+		tests/test_files.py tests/data/test_augment.py tests/data/test_datamodule.py \
+		tests/data/test_split.py tests/models/test_module.py tests/models/test_predict.py tests/commands/test_repeat.py
+
 lint: $(STAMP)  ## ruff, mypy and bandit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,4 +45,4 @@ security: $(STAMP)  ## bandit, and what is known of the installed packages (asks
 	else echo "$(OSV) cannot be reached from here: the installed packages were NOT looked up"; fi
 
 clean:  ## remove what the tools made, not outputs/
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache covidnet.egg-info
+	rm -rf .venv .oldest .mypy_cache .ruff_cache .pytest_cache covidnet.egg-info

@@ -65,7 +65,8 @@ def describe_compute(config: ComputeConfig, device: str, resident: bool) -> str:
 
 
 def quiet_libraries() -> None:
-    """Keep Lightning's remarks off the terminal; real warnings stay."""
+    """Keep Lightning's remarks off the terminal; real warnings stay. A log that cannot be written stops nothing."""
+    logging.raiseExceptions = False
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in NOISE:

@@ -25,6 +25,10 @@ class RunError(CovidnetError):
     """A run directory is missing, incomplete or does not belong to what was asked."""
 
 
+class BusyError(RunError):
+    """Another process works in the same directory."""
+
+
 class AuditGateError(CovidnetError):
     """An audit found something at or above audit.fail_on; the gate is shut."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,34 @@ from covidnet.untrusted import read_plain
 
 SEPARATING = frozenset("\r;\t")
 
+CANNOT_WRITE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR}
+)
+"""Numbers of those system errors that say why a file cannot be written."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it to ``path`` when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Give a temporary path beside ``path``; rename it to ``path`` when the block ends without an error.
+
+    Raises:
+        RunError: The system refuses to write there; what was there before is left as it was.
+    """
     temporary = path.parent / f".{path.stem[:40]}-{uuid.uuid4().hex}{path.suffix}"
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}). What was there before is whole; make room or give another "
+            "place, then go on."
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 
 from covidnet.commands.hooks import tell_broken_sweep  # its import makes the resolvers of conf/ known
 from covidnet.console import report_error
-from covidnet.errors import ConfigError, CovidnetError
+from covidnet.errors import ConfigError, CovidnetError, RunError
+from covidnet.files import CANNOT_WRITE
 from covidnet.sweeps.pack import with_launcher
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -55,6 +56,11 @@ def run_command(command: Callable[[], object], config_dir: Path, config_name: st
         return report_error(error)
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        if _wants_tracebacks() or error.errno not in CANNOT_WRITE:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        return report_error(RunError(f"{place}{error.strerror}. Make room, or give another place."))
     except Exception as error:
         from covidnet.config.hydra_errors import arguments, explain
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,14 +14,18 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from covidnet.config.check import as_typed, without_hydra
+from covidnet.config.check import as_typed, check, without_hydra
 from covidnet.config.resolvers import register_config_resolvers
 from covidnet.config.schema import TrainConfig
 from covidnet.console import report_error, say
-from covidnet.errors import ConfigError, CovidnetError
+from covidnet.errors import ConfigError, CovidnetError, RunError
+from covidnet.files import CANNOT_WRITE
 from covidnet.runs.directories import reserve_directory
-from covidnet.runs.layout import RunLayout
+from covidnet.runs.layout import RunLayout, read_overrides
+from covidnet.runs.single import is_further_process
+from covidnet.runs.stored import store_configuration
 from covidnet.training.check import check_run
+from covidnet.training.repeat import configuration_of_repeated
 from covidnet.training.resume import refuse_used_directory, settings_of_resumed
 
 
@@ -32,20 +35,44 @@ class RunDirectory(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration; then name the run's directory, or take the one that is resumed."""
         with _ending_on_errors():
-            if _is_further_process():
+            if is_further_process():
                 _join_run(config)
                 return
             overrides = as_typed(config.hydra.overrides.task)
+            if config.repeat is not None:
+                _start_repeat(config, overrides)
+                return
             if config.resume is not None:
                 settings_of_resumed(config.resume, overrides)
                 _set(config, "hydra.run.dir", config.resume)
-                _set(config, "hydra.output_subdir", None)  # the stored configuration is kept as it is
                 return
             _refuse_sweep_keys(check_run(without_hydra(config)))
             if _given(config, "hydra.run.dir"):
                 refuse_used_directory(RunLayout(Path(config.hydra.run.dir)))
             else:
                 _set(config, "hydra.run.dir", str(reserve_directory(Path(config.output_dir), overrides)))
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Store the configuration in .hydra, as Hydra would, but each file whole or not at all.
+
+        A run that goes on keeps the one that it has.
+        """
+        if config.resume is None and not is_further_process():
+            with _ending_on_errors():
+                layout = RunLayout(Path(config.hydra.runtime.output_dir))
+                own, overrides = without_hydra(config), as_typed(config.hydra.overrides.task)
+                if config.repeat is not None:
+                    own, overrides = configuration_of_repeated(config.repeat, overrides)
+                store_configuration(layout, own, overrides, config)
+
+
+def _start_repeat(config: DictConfig, overrides: list[str]) -> None:
+    check(configuration_of_repeated(config.repeat, overrides)[0], TrainConfig)
+    if _given(config, "hydra.run.dir"):
+        refuse_used_directory(RunLayout(Path(config.hydra.run.dir)))
+        return
+    recorded = read_overrides(RunLayout(Path(config.repeat).expanduser()))
+    _set(config, "hydra.run.dir", str(reserve_directory(Path(config.output_dir), recorded, suffix="repeat")))
 
 
 def _refuse_sweep_keys(settings: TrainConfig) -> None:
@@ -67,13 +94,18 @@ class Sweep(Callback):
     running: ClassVar[Path | None] = None
     """The directory of this process's sweep, from its first job until its summary."""
 
+    held: ClassVar[ExitStack] = ExitStack()
+    """The sweep's lock, as long; of the class, since launchers send callbacks to other processes."""
+
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
         """Check all jobs, then name the sweep's directory for them, or take the one that is resumed."""
         from covidnet.sweeps import start
 
         with _ending_on_errors():
+            if config.repeat is not None:
+                raise ConfigError(f"repeat={config.repeat}: one run is made again, without -m")
             given = Path(config.hydra.sweep.dir) if _given(config, "hydra.sweep.dir") else None
-            directory = start.start_sweep(config, str(config_name), given)
+            directory = start.start_sweep(config, str(config_name), given, Sweep.held)
             _set(config, "hydra.sweep.dir", str(directory))
             # Each job composes its configuration anew from these overrides, in whichever process.
             with read_write(config), open_dict(config):
@@ -85,6 +117,7 @@ class Sweep(Callback):
         from covidnet.sweeps.report import report_sweep
 
         Sweep.running = None
+        Sweep.held.close()
         with _ending_on_errors():
             complete = report_sweep(Path(config.hydra.sweep.dir))
         if not complete:
@@ -94,6 +127,7 @@ class Sweep(Callback):
 def tell_broken_sweep() -> None:
     """Where a sweep ended before its summary (Ctrl-C, a worker that was killed), say how to go on with it."""
     directory, Sweep.running = Sweep.running, None
+    Sweep.held.close()
     if directory is not None:
         finished = sum(1 for _ in directory.glob("*/metrics.json"))
         say(
@@ -125,11 +159,6 @@ register_resolvers()
 warnings.filterwarnings("ignore", message=r"(?s).*is validated against ConfigStore schema with the same name")
 
 
-def _is_further_process() -> bool:
-    """Whether this is not the first process of a distributed run, started by Lightning, torchrun or srun."""
-    return any(int(os.environ.get(name, "0")) > 0 for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))
-
-
 def _join_run(config: DictConfig) -> None:
     """Take the directory that the first process has; its own checks hold for all."""
     if config.resume is not None:
@@ -139,7 +168,6 @@ def _join_run(config: DictConfig) -> None:
             "hydra.run.dir: missing; processes that torchrun or srun starts must all be given the same new directory, "
             "hydra.run.dir=PATH"
         )
-    _set(config, "hydra.output_subdir", None)
 
 
 @contextmanager
@@ -149,6 +177,11 @@ def _ending_on_errors() -> Iterator[None]:
         yield
     except CovidnetError as error:
         raise SystemExit(report_error(error)) from error
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            traceback.print_exc()
+            raise SystemExit(1) from error
+        raise SystemExit(report_error(RunError(f"{error.filename}: cannot be written ({error.strerror})"))) from error
     except OmegaConfBaseException as error:
         raise SystemExit(report_error(ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}"))) from error
     except Exception as error:

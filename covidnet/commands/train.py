@@ -14,10 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 from covidnet.compute import prepare_process
 from covidnet.config.check import as_typed, check
 from covidnet.config.schema import TrainConfig
+from covidnet.console import say
 from covidnet.errors import CovidnetError
 from covidnet.runs.directories import discard_unused
-from covidnet.runs.layout import RunLayout
+from covidnet.runs.layout import RunLayout, go_on_with
+from covidnet.runs.single import is_further_process
 from covidnet.sweeps.layout import SweepLayout, read_record
+from covidnet.training.repeat import configuration_of_repeated
 from covidnet.training.resume import settings_of_resumed
 
 
@@ -36,11 +39,17 @@ def train(config: DictConfig) -> float | None:
     if hydra.mode == RunMode.MULTIRUN:
         return _train_job(config, layout, SweepLayout(Path(hydra.sweep.dir)), overrides)
     # A DDP process other than the first is started with the same command.
-    resumed = OmegaConf.select(config, "resume")
-    settings = settings_of_resumed(resumed, overrides) if resumed else check(config, TrainConfig)
+    resumed, repeated = OmegaConf.select(config, "resume"), OmegaConf.select(config, "repeat")
+    if repeated:
+        stored, overrides = configuration_of_repeated(repeated, overrides)
+        settings = check(stored, TrainConfig)
+    else:
+        settings = settings_of_resumed(resumed, overrides) if resumed else check(config, TrainConfig)
     try:
         return _train(settings, layout, overrides, resumed=bool(resumed))
-    except CovidnetError:
+    except (CovidnetError, KeyboardInterrupt, SystemExit) as error:
+        if not isinstance(error, CovidnetError) and not is_further_process():
+            say(f"stopped; {go_on_with(layout)}")
         if not any("hydra.run.dir=" in text for text in as_typed(hydra.overrides.hydra)):
             discard_unused(layout.directory, f"{hydra.job.name}.log")
         raise

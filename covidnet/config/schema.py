@@ -364,6 +364,7 @@ class ComputeConfig(Section):
     channels_last: bool
     huge_pages: bool
     fused_optimizer: bool = False
+    out_of_memory: Literal["stop", "halve"] = "stop"
     resident: bool | Literal["auto"] = False
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
     tf32: bool = False
@@ -474,6 +475,7 @@ class TrainConfig(ProtocolKeys):
     freeze: Literal["none", "backbone"] = "none"
     aggregate: Literal["none", "mean", "max", "noisy_or"] = "none"
     resume: str | None
+    repeat: Name | None = None
     output_dir: Name
     augment: AugmentConfig
     head: HeadConfig = DefaultHeadConfig()

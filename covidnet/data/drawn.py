@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from covidnet.errors import DataError, RunError
-from covidnet.files import write_json
+from covidnet.files import CANNOT_WRITE, write_json
 from covidnet.untrusted import read_json
 
 MANIFEST = "phantoms.json"
@@ -23,8 +27,8 @@ def draw_once(
 ) -> Path:
     """Let ``draw`` make the folder's files, or leave a folder that already holds them as it is.
 
-    The folder appears whole or not at all. Of several processes that write it at once, one wins and the others use its
-    images.
+    The folder appears whole or not at all. Of several processes that want it at once one draws it, and the others wait
+    and use its images.
 
     Args:
         folder: To be made.
@@ -37,19 +41,49 @@ def draw_once(
     """
     if _is_finished(folder, manifest, files):
         return folder
+    prefix = f".{folder.name[:40]}-"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}-", dir=folder.parent))
+        with _alone(folder.with_name(f"{prefix}lock")) as alone:
+            if _is_finished(folder, manifest, files):
+                return folder
+            if alone:
+                _clear(folder.parent, prefix)
+            temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+            try:
+                contents = temporary / "phantoms"  # made there so that its mode follows the umask; mkdtemp's is private
+                draw(contents)
+                write_json(contents / MANIFEST, manifest)
+                _move(contents, folder, manifest, files)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
         raise DataError(f"{folder}: cannot be written ({error.strerror}). Name a writable folder.") from error
-    try:
-        contents = temporary / "phantoms"  # made there so that its mode follows the umask; mkdtemp's is private
-        draw(contents)
-        write_json(contents / MANIFEST, manifest)
-        _move(contents, folder, manifest, files)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[bool]:
+    """Let one process draw a folder at a time; False where the file system knows no locks."""
+    held = FileLock(lock)
+    try:
+        held.acquire()
+    except NotImplementedError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        held.release()
+
+
+def _clear(parent: Path, prefix: str) -> None:
+    """Remove what killed processes left half drawn."""
+    for left in parent.glob(f"{glob.escape(prefix)}????????"):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _move(contents: Path, folder: Path, manifest: Mapping[str, Any], files: Callable[[], Sequence[str]]) -> None:

@@ -148,10 +148,14 @@ def in_threads(work: Callable[[Item], Result], items: Sequence[Item], title: str
         ThreadPoolExecutor(os.cpu_count() or 1) as pool,
         progress_bar(title, len(items)) as advance,
     ):
-        for chunk in _chunks(items):
-            for result in pool.map(work, chunk):
-                advance()
-                yield result
+        try:
+            for chunk in _chunks(items):
+                for result in pool.map(work, chunk):
+                    advance()
+                    yield result
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # a user who stops it does not wait for the chunk
+            raise
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

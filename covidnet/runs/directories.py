@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from covidnet.errors import RunError
 from covidnet.naming import short_value, slug
 
 UNNAMED_KEYS = frozenset(
@@ -45,20 +46,34 @@ def job_name(overrides: Iterable[str]) -> str:
 def reserve_directory(parent: Path, overrides: Iterable[str], suffix: str = "") -> Path:
     """Create and return a new directory ``DATE_TIME[_suffix][_overrides][_N]`` in ``parent``.
 
-    The directory is made by this process alone (an exclusive mkdir), so any number of runs may start in one second.
+    The directory is made by this process alone (an exclusive mkdir), so any number of runs may start in one second,
+    and the clock may go backwards.
+
+    Raises:
+        RunError: The system refuses to make it.
     """
     parts = [time.strftime("%Y-%m-%d_%H-%M-%S"), suffix, describe_overrides(overrides)]
     name = "_".join(part for part in parts if part)
-    parent.mkdir(parents=True, exist_ok=True)
     attempt = 1
     while True:
         candidate = parent / (name if attempt == 1 else f"{name}_{attempt}")
         try:
+            parent.mkdir(parents=True, exist_ok=True)
             candidate.mkdir()
-        except FileExistsError:
+        except FileExistsError as error:
+            if not parent.is_dir():
+                raise _not_writable(parent, error) from error
             attempt += 1
+        except OSError as error:
+            raise _not_writable(parent, error) from error
         else:
             return candidate
+
+
+def _not_writable(parent: Path, error: OSError) -> RunError:
+    return RunError(
+        f"output_dir={parent}: no directory can be made there ({error.strerror}). Give another place, output_dir=PATH."
+    )
 
 
 def discard_unused(directory: Path, log: str) -> None:
@@ -66,5 +81,5 @@ def discard_unused(directory: Path, log: str) -> None:
 
     A run that failed before it recorded anything leaves no trace; one that recorded its data stays.
     """
-    if {entry.name for entry in directory.iterdir()} <= {".hydra", log}:
+    if {entry.name for entry in directory.iterdir()} <= {".hydra", ".lock", log}:
         shutil.rmtree(directory, ignore_errors=True)

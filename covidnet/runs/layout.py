@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,8 +63,23 @@ class RunLayout:
 
     @property
     def metrics(self) -> Path:
-        """Written last: a run that has it is finished."""
+        """Every score, the last file that is computed from predictions.csv alone."""
         return self.directory / "metrics.json"
+
+    @property
+    def unfinished(self) -> Path:
+        """There from a run's first file to its last, so that a run which was killed in between is known."""
+        return self.directory / ".unfinished"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do: its scores are there, and its saliency, audit and page if it has them."""
+        return self.metrics.is_file() and not self.unfinished.exists()
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works in the directory."""
+        return self.directory / ".lock"
 
     @property
     def page(self) -> Path:
@@ -89,6 +105,13 @@ class RunLayout:
     def predictions(self) -> Path:
         """The table that metrics and figures are computed from."""
         return self.directory / "predictions.csv"
+
+
+def go_on_with(layout: RunLayout) -> str:
+    """How to go on with a run that was stopped, as the end of a sentence."""
+    if layout.split.is_file() or layout.folds:
+        return f"go on with: python train.py resume={shlex.quote(str(layout.directory))}"
+    return "give the same command again: nothing was trained yet"
 
 
 def open_run(directory: str) -> tuple[RunLayout, DictConfig]:

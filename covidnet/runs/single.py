@@ -18,6 +18,11 @@ LAUNCH_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "WO
 """Lightning sets these for a run of several processes and leaves them; the next run would take itself for a part."""
 
 
+def is_further_process() -> bool:
+    """Whether this is not the first process of a distributed run, started by Lightning, torchrun or srun."""
+    return any(int(os.environ.get(name, "0")) > 0 for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))
+
+
 @contextmanager
 def as_single_run(run: RunLayout, overrides: Sequence[str], resumed: bool) -> Iterator[None]:
     """Make this process look like ``python train.py`` of this run alone, and undo what the run leaves behind.

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from covidnet.console import console, say, showable
-from covidnet.errors import CovidnetError
-from covidnet.files import write_json
+from covidnet.errors import BusyError, CovidnetError
+from covidnet.files import write_json, write_text
 from covidnet.naming import short_value
 from covidnet.runs.layout import RunLayout
 from covidnet.runs.single import as_single_run, free_memory
@@ -47,7 +47,7 @@ def run_sweep_job(job: SweepJob, work: Callable[[bool], float | None]) -> float 
         What ``work`` gives, the lowest validation loss; None for a failed job, or one that a failed job kept from
         starting. Nothing is raised, so that the launcher goes on with the other jobs.
     """
-    if job.run.metrics.is_file():
+    if job.run.is_finished:
         return _stored_loss(job.run)
     if job.sweep.stopped.exists():
         return None
@@ -56,6 +56,9 @@ def run_sweep_job(job: SweepJob, work: Callable[[bool], float | None]) -> float 
     try:
         with as_single_run(job.run, job.overrides, resumed), _quiet(job.quiet):
             loss = work(resumed)
+    except BusyError as error:
+        say(f"{_position(job)} {job.title}: left alone: {error}")
+        return None
     except Exception as error:
         _record_failure(job, error)
         return None
@@ -74,10 +77,13 @@ def _record_failure(job: SweepJob, error: Exception) -> None:
     expected = isinstance(error, CovidnetError)
     text = str(error).strip() or type(error).__name__
     trace = None if expected else traceback.format_exc()
-    write_json(job.run.failure, {"error": text, "type": type(error).__name__, "traceback": trace})
+    try:
+        write_json(job.run.failure, {"error": text, "type": type(error).__name__, "traceback": trace})
+        if job.fail_fast:
+            write_text(job.sweep.stopped, f"{job.run.directory.name}\n")
+    except CovidnetError as refused:  # what made the run fail may be a full disk
+        say(str(refused))
     log.info("failed: %s", showable(text if trace is None else trace, "utf-8"))
-    if job.fail_fast:
-        job.sweep.stopped.write_text(f"{job.run.directory.name}\n", encoding="utf-8")
     shown = text if expected else f"{type(error).__name__}: {text}"
     say(f"{_position(job)} {job.title}: failed: {shown.splitlines()[0]} (whole text in {job.run.failure})")
 

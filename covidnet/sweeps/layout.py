@@ -31,6 +31,11 @@ class SweepLayout:
         return self.directory / "stopped"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that started the sweep or goes on with it."""
+        return self.directory / ".lock"
+
+    @property
     def devices(self) -> Path:
         """Locks by which running jobs share out the GPUs."""
         return self.directory / ".devices"

@@ -68,13 +68,21 @@ def _compare_fixed(layout: SweepLayout, record: SweepRecord, plan: Plan) -> None
 def _compare_settings(layout: SweepLayout, run: RunLayout, settings: TrainConfig) -> None:
     stored = check(open_run(str(run.directory))[1], TrainConfig)  # with defaults for keys that it was made before
     before, now = dict(_flat(stored.model_dump())), dict(_flat(settings.model_dump()))
+    halved = _halved_together(stored, settings)
     differing = [
         f"{key}: {before.get(key)!r} then, {now.get(key)!r} now"
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not _is_free(key)
+        if before.get(key) != now.get(key) and not _is_free(key) and key not in halved
     ]
     if differing:
         raise _another(layout, differing)
+
+
+def _halved_together(stored: TrainConfig, settings: TrainConfig) -> tuple[str, ...]:
+    """Keys that a run changed by itself, as compute.out_of_memory=halve let it."""
+    then, now = (one.data.batch_size * one.trainer.accumulate_grad_batches for one in (stored, settings))
+    may = settings.compute.out_of_memory == "halve" and abs(then - now) < now  # odd sizes lose a little
+    return ("data.batch_size", "trainer.accumulate_grad_batches") if may else ()
 
 
 def _another(layout: SweepLayout, differing: list[str]) -> ConfigError:

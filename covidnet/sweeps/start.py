@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,22 @@ from covidnet.console import say
 from covidnet.errors import ConfigError, CovidnetError, MissingExtraError
 from covidnet.runs.directories import reserve_directory
 from covidnet.runs.layout import RunLayout
-from covidnet.sweeps.layout import SweepLayout, grown, write_record
+from covidnet.runs.lock import alone_in, clear_left_over
+from covidnet.sweeps.layout import SweepLayout, grown, read_record, write_record
 from covidnet.sweeps.pack import refuse_other_launchers
 from covidnet.sweeps.plan import Plan, make_plan
 from covidnet.sweeps.resume import check_resumable, refuse_used_directory
 from covidnet.training.check import check_run
 
 
-def start_sweep(config: DictConfig, config_name: str, given: Path | None) -> Path:
+def start_sweep(config: DictConfig, config_name: str, given: Path | None, held: ExitStack) -> Path:
     """Check everything that can be checked before the first job; then make or take the sweep's directory.
 
     Args:
         config: As Hydra composed it, without the swept overrides.
         config_name: Of the primary configuration.
         given: A directory asked for with hydra.sweep.dir.
+        held: Takes the lock that keeps other processes from going on with the sweep.
 
     Returns:
         The sweep's directory, with its record written.
@@ -54,6 +57,9 @@ def start_sweep(config: DictConfig, config_name: str, given: Path | None) -> Pat
     resume = OmegaConf.select(config, "sweep.resume")
     if resume is not None:
         layout = SweepLayout(Path(str(resume)))
+        read_record(layout)  # a directory that is no sweep's stays as it is
+        held.enter_context(alone_in(layout.directory, layout.lock))
+        clear_left_over(layout.directory.glob(".*"))
         record = grown(check_resumable(layout, plan), record)
         layout.stopped.unlink(missing_ok=True)
         _go_on_searching(config, layout)
@@ -62,6 +68,8 @@ def start_sweep(config: DictConfig, config_name: str, given: Path | None) -> Pat
         refuse_used_directory(layout)
     else:
         layout = SweepLayout(reserve_directory(Path(str(config.output_dir)), [], suffix="sweep"))
+    if resume is None:
+        held.enter_context(alone_in(layout.directory, layout.lock))
     layout.directory.mkdir(parents=True, exist_ok=True)
     write_record(layout, record)
     for job in plan.jobs or ():
@@ -165,8 +173,8 @@ def _announce(config: DictConfig, plan: Plan, layout: SweepLayout) -> None:
             )
         return
     runs = [RunLayout(layout.directory / job.name) for job in plan.jobs]
-    done = sum(run.metrics.is_file() for run in runs)
-    begun = sum(run.last.is_file() and not run.metrics.is_file() for run in runs)
+    done = sum(run.is_finished for run in runs)
+    begun = sum(run.last.is_file() and not run.is_finished for run in runs)
     say(f"sweep: {len(runs)} runs over {what}; in {layout.directory}")
     if done or begun:
         say(f"  {done} of them are finished and kept, {begun} were stopped and go on")

@@ -30,7 +30,7 @@ from covidnet.models.network import build_network, describe_head, freeze_backbon
 from covidnet.models.optim import build_optimizer, build_schedule
 from covidnet.runs.layout import RunLayout
 from covidnet.training.callbacks import History, Patience, progress_callback
-from covidnet.training.checkpoints import BestAndLast
+from covidnet.training.checkpoints import BestAndLast, CheckpointFiles
 from covidnet.training.pruning import MedianPruning
 from covidnet.training.watch import SaliencyWatch
 
@@ -160,6 +160,7 @@ def build_trainer(
             default_root_dir=layout.directory,
             logger=loggers,
             callbacks=callbacks,
+            plugins=[CheckpointFiles()] if settings.trainer.accelerator != "tpu" else None,
             enable_progress_bar=bar is not None,
             enable_model_summary=False,
             num_sanity_val_steps=0,

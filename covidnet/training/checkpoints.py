@@ -2,24 +2,72 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch.utils._pytree import tree_map_only
 
+from covidnet.errors import RunError
 from covidnet.models.module import XrayClassifier
+from covidnet.models.weights import first_line
 from covidnet.training.history import Row, is_better
 
 AUTO: Literal["auto"] = "auto"
 SHARE = 0.05
 """Of the time, that saving may take when ``save_every`` is ``auto``."""
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Writes checkpoints beside their place.
+
+    Lightning's own makes them in the system's folder for temporary files first, which may be small, may lie on another
+    disk, and keeps the torn file of a process that is killed.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write the file.
+
+        Raises:
+            RunError: The system refuses to write it.
+        """
+        path = Path(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                torch.save(checkpoint, file)
+        except (OSError, RuntimeError) as error:
+            # Where the disk is full, torch fails once more as it closes the file, with an error of its own.
+            reason = _of_the_system(error)
+            if reason is None and not any(text in str(error) for text in TORCH_WRITES):
+                raise
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            words = first_line(error) if reason is None else reason.strerror
+            raise RunError(
+                f"{path.parent}: the checkpoint cannot be written ({words}). Make room; the checkpoint before is "
+                f"whole, so that the run goes on with: python train.py resume={shlex.quote(str(path.parents[1]))}"
+            ) from error
+
+
+TORCH_WRITES = ("PytorchStreamWriter", "inline_container")
+"""Parts of messages of torch's writer of files."""
+
+
+def _of_the_system(error: BaseException | None) -> OSError | None:
+    """The system's refusal among an error and those that it came after."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__context__
+    return error
 
 
 class BestAndLast(Checkpoint):

@@ -38,7 +38,8 @@ def train_folds(
         The mean of the folds' lowest validation losses; None when a fold has none.
     """
     own = [text for text in read_overrides(layout) or overrides if not text.startswith("fold=")]
-    layout.metrics.unlink(missing_ok=True)  # its presence means finished
+    layout.unfinished.touch()
+    layout.metrics.unlink(missing_ok=True)
     layout.page.unlink(missing_ok=True)
     split = split_records(settings, images.dataset.records)
     described = describe_images(settings, images, images.dataset.rows(split))
@@ -47,6 +48,7 @@ def train_folds(
         _train_fold(settings.model_copy(update={"fold": fold}), layout, own, images, count)
     runs = [RunLayout(path) for path in layout.folds]
     _pool(settings, layout, images, runs, started)
+    layout.unfinished.unlink(missing_ok=True)
     losses = [best["val_loss"] for run in runs if (best := best_row(read_history(run.history))) is not None]
     return sum(losses) / count if len(losses) == count else None
 
@@ -54,7 +56,7 @@ def train_folds(
 def _train_fold(settings: TrainConfig, parent: RunLayout, overrides: Sequence[str], images: Images, count: int) -> None:
     fold = settings.fold
     run = RunLayout(parent.fold(fold or 0))
-    if run.metrics.is_file():
+    if run.is_finished:
         return
     started = time.perf_counter()
     own = [*overrides, f"fold={fold}"]

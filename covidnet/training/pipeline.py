@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import time
 from collections import Counter
@@ -43,7 +42,9 @@ from covidnet.training.build import (
     shows_lines,
 )
 from covidnet.training.callbacks import History
+from covidnet.training.comparison import split_of_repeated, tell_differences
 from covidnet.training.external import predict_external
+from covidnet.training.failures import fit_what_fits
 from covidnet.training.history import Row, best_row, read_history
 from covidnet.training.needs import check_needs
 from covidnet.training.page import show_results
@@ -84,13 +85,39 @@ def train_split(
     Returns:
         The lowest validation loss, or None when none was finite.
     """
-    dataset = images.dataset
-    split = split_records(settings, dataset.records)
+    split = split_records(settings, images.dataset.records)
+    if settings.repeat is not None:
+        split = split_of_repeated(settings, images.dataset, split)
     if resumed:
-        refuse_changed_data(layout, dataset.rows(split))
-    protocol = Protocol.of(settings.protocol, split.validation)
+        refuse_changed_data(layout, images.dataset.rows(split))
+
+    def fit_once(tried: TrainConfig, goes_on: bool) -> _Fitted:
+        return _fit_once(tried, layout, images, split, resumed=goes_on)
+
+    settings, fitted = fit_what_fits(settings, layout, fit_once, resumed)
+    rows = read_history(layout.history)
+    if fitted.trainer.is_global_zero:
+        pruned = _pruned(fitted.trainer)
+        _finish(settings, layout, overrides, images, fitted.data, rows, fitted.logger, started, pruned)
+    best = best_row(rows)
+    return None if best is None else best["val_loss"]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What is needed of a training once it ended."""
+
+    trainer: lightning.Trainer
+    data: XrayDataModule
+    logger: TensorBoardLogger | None
+
+
+def _fit_once(settings: TrainConfig, layout: RunLayout, images: Images, split: Split, *, resumed: bool) -> _Fitted:
+    dataset = images.dataset
     logger = build_logger(settings, layout)
-    history = History(layout.history, protocol.validation, shows_lines(settings))
+    history = History(
+        layout.history, Protocol.of(settings.protocol, split.validation).validation, shows_lines(settings)
+    )
     trainer = build_trainer(settings, layout, history, logger)
     data = build_datamodule(settings, dataset, split)
     module = build_module(settings, dataset, split)
@@ -100,13 +127,9 @@ def train_split(
         device = trainer.strategy.root_device
         say(describe_compute(settings.compute, device.type, data.stays_on(device)))
         _record_start(settings, layout, images, split, trainer, data, logger)
-
+        tell_differences(settings, layout)
     fit(trainer, module, data, layout, resumed)
-    rows = read_history(layout.history)
-    if trainer.is_global_zero:
-        _finish(settings, layout, overrides, images, data, rows, logger, started, _pruned(trainer))
-    best = best_row(rows)
-    return None if best is None else best["val_loss"]
+    return _Fitted(trainer, data, logger)
 
 
 def _pruned(trainer: lightning.Trainer) -> str | None:
@@ -145,8 +168,6 @@ def fit(
             "data.batch_size: this backbone's batch normalisation cannot train on one image at a time; give 2 or more"
         ) from error
     except SystemExit as stop:  # Lightning's, of which some would be statuses of success
-        if trainer.is_global_zero:
-            say(f"stopped; go on with: python train.py resume={shlex.quote(str(layout.directory))}")
         if trainer.received_sigterm:
             raise SystemExit(128 + signal.SIGTERM) from stop
         raise KeyboardInterrupt from stop
@@ -236,7 +257,8 @@ def _record_start(
 ) -> None:
     """Write what is known before training: the split, the environment, the study of the dataset, a batch."""
     dataset = images.dataset
-    layout.metrics.unlink(missing_ok=True)  # its presence means finished
+    layout.unfinished.touch()
+    layout.metrics.unlink(missing_ok=True)
     layout.page.unlink(missing_ok=True)
     layout.checkpoints.mkdir(parents=True, exist_ok=True)
     rows = dataset.rows(split)
@@ -317,5 +339,6 @@ def _finish(
         say(line)
     audit = audit_training(settings, layout, dataset, data, network, predictions)
     show_results(settings.report, layout.directory, "test", dataset, images.external)
+    layout.unfinished.unlink(missing_ok=True)
     if audit is not None:
         tell_audit(settings.audit, audit)

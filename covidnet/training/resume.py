@@ -45,19 +45,19 @@ def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig
     settings = check(merged, TrainConfig)
     _refuse_far_phantoms(settings, layout)
     planned = check(stored, TrainConfig).trainer.max_epochs
-    if settings.trainer.max_epochs != planned and _goes_by_epochs(settings.scheduler):
+    if settings.trainer.max_epochs != planned and goes_by_epochs(settings.scheduler):
         raise ConfigError(
             f"trainer.max_epochs: found {settings.trainer.max_epochs}; scheduler={settings.scheduler.name} was planned "
             f"over {planned} epochs and cannot be stretched. Start a new run, or resume without it."
         )
-    if layout.folds and layout.metrics.is_file():
+    if layout.folds and layout.is_finished:
         raise RunError(
             f"{directory}: all {len(layout.folds)} folds of this run are finished. Score them again with evaluate.py "
             f"run={directory}; for more epochs start a new run."
         )
     done = len(read_history(layout.history))
     longer = any(text.startswith(("trainer.max_epochs=", "trainer.max_time=")) for text in changes)
-    if layout.metrics.is_file() and not (longer and done < settings.trainer.max_epochs):
+    if layout.is_finished and not (longer and done < settings.trainer.max_epochs):
         raise RunError(
             f"{directory}: this run is finished, after {done} epochs. Score it again with evaluate.py run={directory}, "
             f"or train it longer: resume={directory} trainer.max_epochs={done + 10}"
@@ -77,7 +77,7 @@ def _refuse_far_phantoms(settings: TrainConfig, layout: RunLayout) -> None:
         )
 
 
-def _goes_by_epochs(scheduler: SchedulerConfig) -> bool:
+def goes_by_epochs(scheduler: SchedulerConfig) -> bool:
     """Whether the rate of a step depends on how many epochs there will be."""
     return scheduler.name in {"cosine", "one_cycle"} or (
         isinstance(scheduler, InverseTimeConfig) and scheduler.decay is None

@@ -36,7 +36,7 @@ def test_the_run_directory_holds_what_it_promises(typed):
     files = {path.relative_to(run.directory).as_posix() for path in run.directory.rglob("*") if path.is_file()}
     events = {file for file in files if file.startswith("tensorboard/events.out.tfevents.")}
     assert events
-    assert files - events == {
+    assert files - events - {".lock"} == {
         ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", "checkpoints/best.ckpt",
         "checkpoints/last.ckpt", "split.csv", "history.csv", "predictions.csv", "metrics.json",
         "classification_report.txt", "dataset.png", "dataset.md", "dataset.json", "batch.png", "curves.png",

@@ -35,7 +35,7 @@ def written(tmp_path_factory):
 def test_the_same_spec_gives_the_same_bytes(written, tmp_path):
     again = write_phantoms(tmp_path / "deep" / "other", PhantomSpec(count=6, seed=3))
     assert contents(again) == contents(written)
-    assert [path.name for path in again.parent.iterdir()] == ["other"]  # no temporary folder is left
+    assert [path.name for path in again.parent.iterdir()] == [".other-lock", "other"]  # no temporary folder is left
 
 
 def test_a_folder_holds_as_many_images_of_each_class(written):

@@ -37,7 +37,18 @@ SCHEMAS = {
 }
 ARGPARSE = {("-m", "covidnet.report"): "report", ("-m", "covidnet.sweeps"): "sweeps"}
 
-FILES = ("data.root", "data.table", "data.external", "external", "run", "input", "resume", "sweep.resume", "data_root")
+FILES = (
+    "data.root",
+    "data.table",
+    "data.external",
+    "external",
+    "run",
+    "input",
+    "resume",
+    "repeat",
+    "sweep.resume",
+    "data_root",
+)
 """Keys whose value is a file or folder that is there before the command."""
 
 INSTEAD = [
@@ -90,7 +101,7 @@ def made_small(name, arguments):
                 word = re.sub(pattern, instead, word)
                 break
         replaced += word.split(" ") if word.startswith("experiment=") else [word]
-    if name != "train" or any(word.startswith(("resume=", "--")) for word in replaced):
+    if name != "train" or any(word.startswith(("resume=", "repeat=", "--")) for word in replaced):
         return replaced
     given = [word.partition("=")[0] for word in replaced]
     of_a_part = {key.partition(".")[0] for key in given}
@@ -120,7 +131,7 @@ NOT_RUN = {
 LONG = {
     "demo": "serves until it is stopped; tests/demo opens it in a browser",
     "tensorboard": "serves until it is stopped",
-    "benchmarks": "measure for minutes; their options are checked",
+    "benchmarks": "they and python -m tests.kills take minutes; their options are checked",
     "make": "builds an environment, runs all tests or what another command here does",
     "pip": "changes the environment",
     "hydra/launcher=submitit_slurm": "needs a Slurm cluster",
@@ -178,6 +189,7 @@ def _compose(name, arguments):
 
     from covidnet.sweeps.plan import make_plan
     from covidnet.training.check import check_run
+    from covidnet.training.repeat import ALLOWED
     from covidnet.training.resume import CHANGEABLE
 
     words = [word for word in arguments if word != "-m"]
@@ -194,6 +206,10 @@ def _compose(name, arguments):
             compose(name, words)  # the stopped run has the values
             refused = [word for word in words if word.partition("=")[0] not in (*CHANGEABLE, "resume")]
             assert not refused, f"not allowed beside resume: {refused}"
+        elif name == "train" and any(word.startswith("repeat=") for word in words):
+            compose(name, words)
+            refused = [word for word in words if word.partition("=")[0] not in (*ALLOWED, "repeat")]
+            assert not refused, f"not allowed beside repeat: {refused}"
         elif name == "train":
             check_run(compose(name, words))
         else:

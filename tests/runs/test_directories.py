@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from covidnet.errors import RunError
 from covidnet.runs import directories
 from covidnet.runs.directories import describe_overrides, discard_unused, reserve_directory
 
@@ -77,7 +78,7 @@ def test_the_suffix_stands_before_the_overrides(tmp_path):
 
 def test_a_parent_that_cannot_be_made_is_an_error_not_an_endless_search(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError):
+    with pytest.raises(RunError, match="output_dir="):
         reserve_directory(tmp_path / "file" / "outputs", [])
 
 
