@@ -26,7 +26,7 @@ def small(images, cache):
         return [
             f"data.root={root}", f"data.image_size={SIZE}", "data.batch_size=4", f"data.cache_dir={cache}",
             f"backbone={BACKBONE}", "weights=none", "trainer.accelerator=cpu", "trainer.max_epochs=2", "audit=off",
-            "saliency=off", "report.enabled=false", f"output_dir={output_dir}", *more,
+            "saliency=off", "report.enabled=false", "report.figures=false", f"output_dir={output_dir}", *more,
         ]  # fmt: skip
 
     return arguments

@@ -99,7 +99,19 @@ def _score_folds(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout
     positive, rule = settings.data.positive_class, settings.aggregate
     choice = FoldChoices(settings.evaluation, folds)
     pooled = pool_folds(folds)
-    save_results(target.directory, pooled, "test", dataset, positive, protocol, [], extra, rule, choice=choice)
+    save_results(
+        target.directory,
+        pooled,
+        "test",
+        dataset,
+        positive,
+        protocol,
+        [],
+        extra,
+        rule,
+        choice=choice,
+        figures=settings.report.figures,
+    )
     for line in summarize(target.metrics):
         say(line)
     say(f"results: {target.directory}")
@@ -169,7 +181,20 @@ def score(
         validation = written_validation(rows, directory)
     positive, rule = settings.data.positive_class, settings.aggregate
     options = settings.evaluation
-    save_results(directory, predictions, shown, dataset, positive, protocol, [], extra, rule, options, validation)
+    save_results(
+        directory,
+        predictions,
+        shown,
+        dataset,
+        positive,
+        protocol,
+        [],
+        extra,
+        rule,
+        options,
+        validation,
+        figures=settings.report.figures,
+    )
     explained = predictions if shown == "all" else predictions.of_split(shown)
     explain_run(asked.saliency, settings, directory, dataset, data, network, explained)
     for line in (*summarize(directory / "metrics.json"), *describe_saliency(directory)):

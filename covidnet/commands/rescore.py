@@ -88,6 +88,7 @@ def rescore(asked: EvaluateConfig, settings: TrainConfig, layout: RunLayout) -> 
         settings.aggregate,
         settings.evaluation,
         table.of_split(protocol.validation),
+        figures=settings.report.figures,
     )
     for line in summarize(directory / "metrics.json"):
         say(line)

@@ -404,6 +404,7 @@ class ReportConfig(Section):
 
     enabled: bool = True
     images: Annotated[int, Field(ge=0, le=2000)] = 200
+    figures: bool = True
 
 
 class SaliencyConfig(Section):

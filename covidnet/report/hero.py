@@ -16,7 +16,7 @@ from covidnet.runs.directories import override_key
 HOUSEKEEPING = frozenset(
     {
         "data.root", "data.table", "data.cache_dir", "data.num_workers", "output_dir", "resume", "trainer.accelerator",
-        "trainer.devices", "logger", "callbacks.progress", "report.enabled", "report.images",
+        "trainer.devices", "logger", "callbacks.progress", "report.enabled", "report.images", "report.figures",
     }
 )  # fmt: skip
 """Overrides that say where and how a run was made, and not what it is."""

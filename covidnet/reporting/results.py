@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from covidnet.config.schema import EvaluationConfig
 from covidnet.console import RESEARCH_ONLY
@@ -81,6 +82,7 @@ def save_results(
     evaluation: EvaluationConfig | None = None,
     validation: Predictions | None = None,
     choice: Decider | None = None,
+    figures: bool = True,
 ) -> list[Path]:
     """Write predictions.csv, then everything that follows from it; metrics.json comes last.
 
@@ -97,6 +99,7 @@ def save_results(
         evaluation: What is to be computed; None takes the defaults.
         validation: Rows that temperature and operating point are chosen on, where they are not in ``predictions``.
         choice: What was chosen on validation images already, for runs over folds; ``validation`` is not looked at then.
+        figures: Whether to draw any.
 
     Returns:
         The figures' files.
@@ -119,20 +122,29 @@ def save_results(
         "notice": RESEARCH_ONLY,
     }
     write_text(directory / "classification_report.txt", classification_report_text(scored))
-    figures = {"confusion_matrix.png": confusion_figure(scored)}
-    if dataset is not None:
-        figures["test_images.png"] = test_images_figure(scored, _pictures(dataset, scored))
-    figures |= evaluation_figures(scored, choice, metrics)
-    if len(external):
-        figures["confusion_matrix_external.png"] = confusion_figure(external)
-        figures |= evaluation_figures(external, choice, metrics["external"], "_external")
-    if history:
-        figures["curves.png"] = curves_figure(history, best_epoch=extra["epoch_kept"], val_name=protocol.validation)
-    for name, figure in figures.items():
+    drawn: dict[str, Figure] = {}
+    if figures:
+        drawn = _draw(scored, choice, metrics, dataset)
+        if len(external):
+            drawn["confusion_matrix_external.png"] = confusion_figure(external)
+            drawn |= evaluation_figures(external, choice, metrics["external"], "_external")
+        if history:
+            drawn["curves.png"] = curves_figure(history, best_epoch=extra["epoch_kept"], val_name=protocol.validation)
+    for name, figure in drawn.items():
         save_figure(figure, directory / name)
     write_json(directory / CALIBRATION, calibration_to_json(scored, choice, metrics))
     write_json(layout.metrics, metrics)
-    return [directory / name for name in figures]
+    return [directory / name for name in drawn]
+
+
+def _draw(
+    scored: Predictions, choice: Decider, metrics: dict[str, Any], dataset: XrayDataset | None
+) -> dict[str, Figure]:
+    """Figures of the scored part by file name."""
+    drawn = {"confusion_matrix.png": confusion_figure(scored)}
+    if dataset is not None:
+        drawn["test_images.png"] = test_images_figure(scored, _pictures(dataset, scored))
+    return drawn | evaluation_figures(scored, choice, metrics)
 
 
 def _external_metrics(scored: Predictions, external: Predictions, choice: Decider) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from covidnet.errors import RunError
 from covidnet.predictions import read_predictions
+from covidnet.untrusted import read_object
 
 FACTS = {
     "python": "Python", "platform": "platform", "processor": "processor", "threads": "threads", "device": "device",
@@ -156,20 +155,13 @@ def compare_metrics(then: Path, now: Path) -> MetricsCompared:
     Raises:
         RunError: One of them is missing or damaged.
     """
-    old, new = dict(_leaves(_read(then))), dict(_leaves(_read(now)))
+    old, new = dict(_leaves(read_object(then))), dict(_leaves(read_object(now)))
     differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
     both = [key for key in differing if _is_number(old.get(key)) and _is_number(new.get(key))]
     numbers = {key: abs(old[key] - new[key]) for key in both}
     worst = max(numbers, key=lambda key: numbers[key], default=None)
     others = tuple(key for key in differing if key not in numbers)
     return MetricsCompared(not differing, 0.0 if worst is None else numbers[worst], worst, others)
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read ({error}).") from error
 
 
 def _is_number(value: object) -> bool:

@@ -14,7 +14,7 @@ from covidnet.files import write_json
 from covidnet.runs.comparison import compare_environments, compare_metrics, compare_predictions
 from covidnet.runs.layout import RunLayout
 from covidnet.runs.recorded import recorded_split
-from covidnet.training.repeat import read_environment
+from covidnet.untrusted import read_object
 
 JSON = "repeat.json"
 
@@ -51,7 +51,7 @@ def tell_differences(settings: TrainConfig, layout: RunLayout) -> None:
     if settings.repeat is None:
         return
     original = _original(settings)
-    found = compare_environments(read_environment(original), read_environment(layout))
+    found = compare_environments(read_object(original.environment), read_object(layout.environment))
     what = "what differs:" if found else "nothing differs from what it was made with"
     say(f"repeats {original.directory}; {what}")
     for line in found:
@@ -63,7 +63,7 @@ def tell_comparison(repeated: str, layout: RunLayout) -> None:
     original = RunLayout(Path(repeated))
     own = RunLayout(layout.fold(0)) if layout.folds else layout
     others = RunLayout(original.fold(0)) if layout.folds else original
-    environments = compare_environments(read_environment(others), read_environment(own))
+    environments = compare_environments(read_object(others.environment), read_object(own.environment))
     predictions = compare_predictions(original.predictions, layout.predictions)
     metrics = compare_metrics(original.metrics, layout.metrics)
     content = {"of": repeated, "differences": environments, "predictions": predictions.to_json(),

@@ -122,6 +122,7 @@ def _pool(settings: TrainConfig, layout: RunLayout, images: Images, runs: Sequen
         extra,
         settings.aggregate,
         choice=FoldChoices(settings.evaluation, folds),
+        figures=settings.report.figures,
     )
     for line in summarize(layout.metrics):
         say(line)

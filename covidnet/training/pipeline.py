@@ -265,10 +265,11 @@ def _record_start(
     write_split(layout.split, rows)
     described = describe_images(settings, images, rows)
     write_json(layout.environment, describe_environment(str(trainer.strategy.root_device), described))
-    study = save_study(layout.directory, dataset, left_out(dataset))
-    batch = save_batch(layout.directory, data, dataset.classes)
+    draws = settings.report.figures
+    study = save_study(layout.directory, dataset, left_out(dataset), draws)
+    figures = [layout.directory / "dataset.png", save_batch(layout.directory, data, dataset.classes)] if draws else []
     if logger is not None:
-        boards.add_start(logger, study, [layout.directory / "dataset.png", batch])
+        boards.add_start(logger, study, figures)
 
 
 def describe_images(settings: TrainConfig, images: Images, rows: list[SplitRow]) -> dict[str, Any]:
@@ -323,7 +324,17 @@ def _finish(
     positive, rule = settings.data.positive_class, settings.aggregate
     options = settings.evaluation
     figures = save_results(
-        layout.directory, predictions, "test", dataset, positive, protocol, rows, seconds, rule, options
+        layout.directory,
+        predictions,
+        "test",
+        dataset,
+        positive,
+        protocol,
+        rows,
+        seconds,
+        rule,
+        options,
+        figures=settings.report.figures,
     )
     known = PenultimateFeatures(network, data)
     save_training_look(layout, dataset, known)

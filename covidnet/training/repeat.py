@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +13,12 @@ from covidnet.errors import ConfigError, RunError
 from covidnet.runs.layout import RunLayout, open_run, read_overrides
 from covidnet.training.history import read_history
 from covidnet.training.resume import goes_by_epochs
+from covidnet.untrusted import read_object
 
 ALLOWED = (
     "output_dir", "data.root", "data.table", "data.cache", "data.cache_dir", "data.num_workers", "trainer.accelerator",
     "trainer.devices", "callbacks.progress", "callbacks.save_every", "compute.num_threads", "compute.huge_pages",
-    "logger", "report.enabled", "report.images",
+    "logger", "report.enabled", "report.images", "report.figures",
 )  # fmt: skip
 """Keys that may be given beside repeat: where and how a run is made, and not what it is."""
 
@@ -57,7 +57,7 @@ def _recorded(layout: RunLayout, config: DictConfig, changes: Sequence[str]) -> 
     """What the configuration leaves open and the run found out."""
     settings = check(config, TrainConfig)
     given = {text.partition("=")[0] for text in changes}
-    environment = read_environment(layout)
+    environment = read_object(layout.environment)
     known: dict[str, Any] = {
         "repeat": str(layout.directory.absolute()), "resume": None, "sweep.resume": None, "sweep.fail_fast": False,
         "sweep.prune": None,
@@ -96,18 +96,3 @@ def _length(layout: RunLayout, settings: TrainConfig) -> dict[str, Any]:
             f"scheduler={settings.scheduler.name} was planned. Such a run cannot be made again."
         )
     return {"trainer.max_epochs": min(epochs, settings.trainer.max_epochs), "trainer.max_time": None}
-
-
-def read_environment(layout: RunLayout) -> dict[str, Any]:
-    """environment.json.
-
-    Raises:
-        RunError: It is missing or damaged.
-    """
-    try:
-        content = json.loads(layout.environment.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{layout.environment}: does not say what the run was made with ({error}).") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{layout.environment}: found {type(content).__name__}, expected an object.")
-    return content

@@ -20,7 +20,7 @@ CHANGEABLE = (
     "trainer.max_epochs", "trainer.max_time", "trainer.accelerator", "trainer.devices", "trainer.profiler",
     "callbacks.progress", "callbacks.save_every", "compute.num_threads", "compute.huge_pages", "compute.resident",
     "evaluation.at_sensitivity", "evaluation.at_specificity", "evaluation.calibrate", "evaluation.bins",
-    "evaluation.bootstrap", "evaluation.prevalence", "report.enabled", "report.images",
+    "evaluation.bootstrap", "evaluation.prevalence", "report.enabled", "report.images", "report.figures",
 )  # fmt: skip
 """Keys that may differ when a run goes on; all others define what it is."""
 

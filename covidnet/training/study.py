@@ -18,14 +18,15 @@ from covidnet.files import write_json, write_text
 BATCH_SHOWN = 24
 
 
-def save_study(directory: Path, dataset: XrayDataset, ignored: Sequence[str]) -> str:
-    """Write dataset.md, dataset.json and dataset.png; return the table's text."""
+def save_study(directory: Path, dataset: XrayDataset, ignored: Sequence[str], figure: bool = True) -> str:
+    """Write dataset.md, dataset.json and, with a ``figure``, dataset.png; return the table's text."""
     pairs = list(zip(dataset.records, dataset.infos, strict=True))
     study = study_dataset(pairs, dataset.classes, skipped=dataset.unreadable, ignored=ignored)
     text = study_table(study)
     write_text(directory / "dataset.md", text)
     write_json(directory / "dataset.json", study.to_json())
-    save_figure(dataset_figure(pairs, dataset.classes), directory / "dataset.png")
+    if figure:
+        save_figure(dataset_figure(pairs, dataset.classes), directory / "dataset.png")
     return text
 
 
