@@ -63,7 +63,7 @@ def test_an_external_set_stands_beside_the_internal_one(command, small, images, 
     assert "data.external: " in done.err and "no such file" in done.err
     assert not any(path.is_dir() for path in tmp_path.iterdir())
 
-    done = command("train", *small(tmp_path, "protocol=holdout", f"data.external={images}"))
+    done = command("train", *small(tmp_path, "protocol=holdout", f"data.external={images}", "report.figures=true"))
     assert done.status == 0, done.err
     assert "20 of them are files that the run has itself" in done.out
     run = only_run(tmp_path)

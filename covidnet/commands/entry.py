@@ -56,21 +56,26 @@ def run_command(command: Callable[[], object], config_dir: Path, config_name: st
         return report_error(error)
     except KeyboardInterrupt:
         return 130
-    except OSError as error:
-        if _wants_tracebacks() or error.errno not in CANNOT_WRITE:
-            raise
-        place = f"{error.filename}: " if error.filename else ""
-        return report_error(RunError(f"{place}{error.strerror}. Make room, or give another place."))
     except Exception as error:
-        from covidnet.config.hydra_errors import arguments, explain
-
-        text = None if _wants_tracebacks() else explain(error, config_dir, config_name, arguments())
-        if text is None:
+        explained = None if _wants_tracebacks() else _explain(error, config_dir, config_name)
+        if explained is None:
             raise
-        return report_error(ConfigError(text))
+        return report_error(explained)
     finally:
         tell_broken_sweep()
     return 0
+
+
+def _explain(error: Exception, config_dir: Path, config_name: str) -> CovidnetError | None:
+    """A user's mistake, or a refusal of the system, in words; None for a defect."""
+    # Hydra's error for a choice that is not there is an OSError too, but without a number.
+    if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
+        place = f"{error.filename}: " if error.filename else ""
+        return RunError(f"{place}{error.strerror}. Make room, or give another place.")
+    from covidnet.config.hydra_errors import arguments, explain
+
+    text = explain(error, config_dir, config_name, arguments())
+    return None if text is None else ConfigError(text)
 
 
 def _wants_tracebacks() -> bool:

@@ -16,7 +16,10 @@ def finished(small, images, tmp_path_factory):
     """A finished run with a validation split, on images of its own."""
     folder = tmp_path_factory.mktemp("finished")
     shutil.copytree(images, folder / "images")
-    outcome = call("train", *small(folder / "out", "protocol=holdout", "logger=none", root=folder / "images"))
+    outcome = call(
+        "train",
+        *small(folder / "out", "protocol=holdout", "logger=none", "report.figures=true", root=folder / "images"),
+    )
     assert outcome.status == 0, outcome.err
     return only_run(folder / "out")
 

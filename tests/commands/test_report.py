@@ -50,7 +50,7 @@ def test_switched_off_there_is_none_and_an_older_one_goes(command, small, tmp_pa
 
 def test_a_page_that_fails_leaves_the_run_finished(command, small, tmp_path, monkeypatch):
     def fail(*_):
-        raise ValueError("the template is torn\nand more")
+        raise RuntimeError("the template is torn\nand more")
 
     monkeypatch.setattr("covidnet.report.run_page.render_run", fail)
     outcome = command("train", *small(tmp_path, ON))

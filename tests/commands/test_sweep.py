@@ -312,8 +312,9 @@ def test_jobs_at_once_with_loader_workers(swept, small, tmp_path):
     assert "deprecated" not in outcome.err
     _, sweep = swept
     zoomed = [row for row in table(sweep / "runs.csv") if row["augment.scale"] == "[0.7,1.3]"]
-    for row, other in zip(rows, zoomed, strict=True):  # both ways have one thread here
-        packed, single = only_sweep(tmp_path) / row["run"], sweep / other["run"]
+    others = {row["random_state"]: sweep / row["run"] for row in zoomed}
+    for row in rows:  # both ways have one thread here
+        packed, single = only_sweep(tmp_path) / row["run"], others[row["random_state"]]
         assert (packed / "predictions.csv").read_text() == (single / "predictions.csv").read_text()
 
 

@@ -172,14 +172,14 @@ def test_a_failed_drawing_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("covidnet.data.phantoms.draw_phantom", fail)
     with pytest.raises(RuntimeError):
         write_phantoms(tmp_path / "demo", PhantomSpec(count=2))
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".demo-lock"]
 
 
 def test_writers_at_once_all_succeed(tmp_path):
     folder, spec = tmp_path / "demo", PhantomSpec(count=2)
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda _: write_phantoms(folder, spec), range(4))) == [folder] * 4
-    assert list(tmp_path.iterdir()) == [folder]
+    assert {path.name for path in tmp_path.iterdir()} == {"demo", ".demo-lock"}
     assert len(scan_folder(folder).records) == 2
 
 
