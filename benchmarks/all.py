@@ -60,8 +60,8 @@ def measurements(device: str) -> list[tuple[str, str, list[str]]]:
         ("epoch", "50-images", ["--phantoms", "50"]),
         ("epoch", "500-images-64-pixels", ["--phantoms", "500", *SMALL]),
         ("epoch", "5000-images-64-pixels", ["--phantoms", "5000", "--rounds", "2", *SMALL]),
-        ("command", "50-images", ["--epochs", "5"]),
-        ("sweep", "pack-2", ["--pack", "2", "--rounds", "2"]),
+        ("command", "50-images", ["--epochs", "5", "--rounds", "2"]),
+        ("sweep", "pack-2", ["--pack", "2", "--rounds", "1"]),
         ("decode", "", []),
         ("accuracy", "", []),
     ]

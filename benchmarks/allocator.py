@@ -5,7 +5,9 @@
 The bare step of benchmarks/epoch.py (floor), in processes that differ in nothing but how memory is had:
 
 plain     glibc's allocator, as Python has it
-huge      with THP_MEM_ALLOC_ENABLE=1: torch asks for huge pages; train.py's compute.huge_pages
+kept      glibc keeps what is freed; train.py's compute.keep_memory, which sets the same by mallopt(3)
+huge      torch asks for huge pages; train.py's compute.huge_pages
+both      the two together
 jemalloc  preloaded, with huge pages of its own (Debian: libjemalloc2); left out where it is not installed
 """
 
@@ -22,8 +24,10 @@ import tempfile
 from pathlib import Path
 
 from epoch import ask, draw_phantoms, expect, line
+from epoch_parts import PLAIN_MEMORY
 
 HUGE = "THP_MEM_ALLOC_ENABLE"
+KEPT = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=18446744073709551615"
 JEMALLOC_OPTIONS = "oversize_threshold:1,background_thread:true,metadata_thp:auto,thp:always,dirty_decay_ms:-1"
 
 
@@ -51,7 +55,12 @@ def main() -> int:
 
 def environments() -> dict[str, dict[str, str]]:
     """What each way adds to the environment."""
-    found = {"plain": {}, "huge": {HUGE: "1"}}
+    found = {
+        "plain": {},
+        "kept": {"GLIBC_TUNABLES": KEPT},
+        "huge": {HUGE: "1"},
+        "both": {"GLIBC_TUNABLES": KEPT, HUGE: "1"},
+    }
     library = ctypes.util.find_library("jemalloc")
     if library is not None:
         found["jemalloc"] = {"LD_PRELOAD": library, "MALLOC_CONF": JEMALLOC_OPTIONS}
@@ -60,7 +69,7 @@ def environments() -> dict[str, dict[str, str]]:
 
 def start(more: dict[str, str], arguments: argparse.Namespace, data: Path) -> subprocess.Popen[str]:
     """A process that trains one epoch of bare steps whenever it is told to."""
-    environment = {name: value for name, value in os.environ.items() if name != HUGE} | more
+    environment = {name: value for name, value in os.environ.items() if name != HUGE} | more | {PLAIN_MEMORY: "1"}
     command = [sys.executable, str(Path(__file__).with_name("epoch.py")), "--part", "floor", "--data", str(data)]
     for name in ("rounds", "backbone", "image_size", "batch_size"):
         command += [f"--{name.replace('_', '-')}", str(getattr(arguments, name))]

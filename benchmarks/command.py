@@ -102,12 +102,9 @@ def run(command: list[str], name: str) -> dict[str, float]:
     Raises:
         SystemExit: It failed.
     """
-    environment = dict(os.environ)
-    if name == "floor":
-        environment["THP_MEM_ALLOC_ENABLE"] = "1"  # train.py's compute.huge_pages
     with tempfile.TemporaryFile("w+") as output:
         started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, env=environment)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         if status:
@@ -154,6 +151,9 @@ def run_floor(arguments: argparse.Namespace) -> None:
     from epoch_parts import make_model, train_positions
     from torchvision.datasets import ImageFolder
 
+    from covidnet.compute import keep_memory
+
+    keep_memory()
     network, optimizer = make_model(arguments, tuned=True)
     count = len(train_positions(ImageFolder(str(arguments.data)).targets))
     size = min(arguments.batch_size, count)

@@ -9,8 +9,8 @@ covidnet   what train.py runs between the start and the end of an epoch's traini
 floor      the training step alone, on one batch of ready images that never leave memory
 
 Each round measures the four in turn, so that a change of the machine's speed meets all alike; the ratios are formed
-round by round and their median is reported. covidnet and the floor run with what train.py sets by default (huge memory
-pages, channels_last, all weights updated in one kernel); the article's and the template's loops are left as their
+round by round and their median is reported. covidnet and the floor run with what train.py sets by default (freed memory
+is kept, channels_last, all weights updated in one kernel); the article's and the template's loops are left as their
 readers would run them. Memory is each process's peak, its loader's workers not counted (Linux only). With --output, a
 figure of the same name is drawn beside the JSON file.
 """
@@ -90,10 +90,7 @@ def measure(arguments: argparse.Namespace, data: Path) -> tuple[list[dict[str, f
 def start_worker(part: str, arguments: argparse.Namespace, data: Path) -> subprocess.Popen[str]:
     """A process that trains one epoch whenever it is told to; it rests otherwise."""
     environment = dict(os.environ)
-    if part in {"article", "lightning"}:
-        environment.pop("THP_MEM_ALLOC_ENABLE", None)
-    else:
-        environment["THP_MEM_ALLOC_ENABLE"] = "1"  # train.py's compute.huge_pages
+    environment.pop("THP_MEM_ALLOC_ENABLE", None)
     command = [sys.executable, __file__, "--part", part, "--data", str(data)]
     for name in ("rounds", "backbone", "image_size", "batch_size", "device"):
         command += [f"--{name.replace('_', '-')}", str(getattr(arguments, name))]

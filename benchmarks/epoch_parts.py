@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+PLAIN_MEMORY = "COVIDNET_BENCHMARK_PLAIN_MEMORY"
+"""Set by benchmarks/allocator.py, which compares ways of having memory: the floor then leaves it as it is."""
+
 
 def serve(arguments: argparse.Namespace) -> None:
     """Prepare one part, then train an epoch for every line that comes in."""
@@ -151,7 +154,7 @@ def make_clock(arguments: argparse.Namespace, stop: str) -> Any:
 
 def serve_covidnet(arguments: argparse.Namespace) -> None:
     """The training part of each epoch of train.py's own Lightning run, held at the start of an epoch until asked."""
-    from covidnet.compute import quiet_libraries
+    from covidnet.compute import prepare_process
     from covidnet.config.compose import compose_train
     from covidnet.data.dataset import open_dataset
     from covidnet.data.protocols import split_records
@@ -159,7 +162,6 @@ def serve_covidnet(arguments: argparse.Namespace) -> None:
     from covidnet.training.build import build_datamodule, build_module, build_trainer
     from covidnet.training.callbacks import History
 
-    quiet_libraries()
     settings = compose_train(
         [
             f"data.root={arguments.data}",
@@ -173,6 +175,7 @@ def serve_covidnet(arguments: argparse.Namespace) -> None:
             "callbacks.progress=none",
         ]
     )
+    prepare_process(settings.compute)
     layout = RunLayout(Path(tempfile.mkdtemp(prefix="covidnet-benchmark-")))
     dataset = open_dataset(settings.data)
     split = split_records(settings, dataset.records)
@@ -189,6 +192,10 @@ def serve_floor(arguments: argparse.Namespace) -> None:
     import torch
     from torchvision.datasets import ImageFolder
 
+    from covidnet.compute import keep_memory
+
+    if not os.environ.get(PLAIN_MEMORY):
+        keep_memory()
     network, optimizer = make_model(arguments, tuned=True)
     count = len(train_positions(ImageFolder(str(arguments.data)).targets))
     sizes = [min(arguments.batch_size, count - start) for start in range(0, count, arguments.batch_size)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import platform
 import sys
 import warnings
 
@@ -11,6 +13,9 @@ from covidnet.config.schema import ComputeConfig
 
 HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 """Read once by torch's CPU allocator: large buffers ask the kernel for huge pages."""
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Parameters of glibc's mallopt: what is trimmed when freed; how many buffers come from the system one by one."""
 
 NOISE = (
     r".*does not have many workers.*",  # the cached pixels need none
@@ -24,10 +29,31 @@ NOISE = (
 
 
 def prepare_process(config: ComputeConfig) -> None:
-    """Ask for huge pages, and silence what libraries say about intended things; call before importing torch."""
+    """Set how memory is had, and silence what libraries say about intended things; call before importing torch."""
+    if config.keep_memory:
+        keep_memory()
     if config.huge_pages and sys.platform == "linux":
         os.environ.setdefault(HUGE_PAGES, "1")
     quiet_libraries()
+
+
+def keep_memory() -> bool:
+    """Let freed memory stay with this process, to be used again; False where the C library is not glibc.
+
+    By default glibc gives every large buffer back to the system when it is freed, and a training step frees and asks
+    for gigabytes of activations: each page is then mapped and cleared anew. See mallopt(3).
+    """
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    # The return values are 1 for success.
+    library = ctypes.CDLL(None)
+    return bool(library.mallopt(M_MMAP_MAX, 0)) and bool(library.mallopt(M_TRIM_THRESHOLD, -1))
+
+
+def give_memory_back() -> None:
+    """Return what is free to the system after all, as between the runs of a sweep."""
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def prepare_torch(config: ComputeConfig) -> None:
@@ -52,6 +78,7 @@ def describe_compute(config: ComputeConfig, device: str, resident: bool) -> str:
     import torch
 
     used = {
+        "keep_memory": device == "cpu" and config.keep_memory and sys.platform == "linux",
         "huge_pages": device == "cpu" and os.environ.get(HUGE_PAGES) == "1",
         "channels_last": config.channels_last,
         "fused_optimizer": config.fused_optimizer and device in {"cpu", "cuda"},

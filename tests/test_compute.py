@@ -1,5 +1,6 @@
 import logging
 import os
+import platform
 import subprocess
 import sys
 import warnings
@@ -50,6 +51,41 @@ INTENDED = [
     "The number of training batches (1) is smaller than the logging interval Trainer(log_every_n_steps=50).",
     "Checkpoint directory /x/checkpoints exists and is not empty.",
 ]
+
+
+HELD = """
+import sys
+from pathlib import Path
+from covidnet import compute
+if sys.argv[1] == "keep":
+    assert compute.keep_memory()
+def held():
+    return int(Path("/proc/self/status").read_text().partition("VmRSS:")[2].split()[0]) // 1024
+before = held()
+buffers = [bytearray(10**7) for _ in range(10)]
+del buffers
+freed = held()
+compute.give_memory_back()
+print(freed - before, held() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+@pytest.mark.parametrize(("way", "kept"), [("keep", True), ("leave", False)])
+def test_freed_memory_stays_until_it_is_given_back(way, kept):
+    done = subprocess.run([sys.executable, "-c", HELD, way], capture_output=True, text=True, check=True)
+    freed, returned = map(int, done.stdout.split())
+    assert (freed > 80) is kept
+    assert returned < 20
+
+
+def test_memory_is_kept_only_when_asked(monkeypatch):
+    asked = []
+    monkeypatch.setattr("covidnet.compute.keep_memory", lambda: asked.append(True))
+    prepare_process(settings(keep_memory=False))
+    assert asked == []
+    prepare_process(settings(keep_memory=True))
+    assert asked == [True]
 
 
 def test_remarks_on_intended_things_are_silenced_and_real_warnings_stay():

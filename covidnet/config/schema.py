@@ -363,6 +363,7 @@ class ComputeConfig(Section):
 
     channels_last: bool
     huge_pages: bool
+    keep_memory: bool = False
     fused_optimizer: bool = False
     out_of_memory: Literal["stop", "halve"] = "stop"
     resident: bool | Literal["auto"] = False

@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import read_write
 
+from covidnet.compute import give_memory_back
 from covidnet.runs.layout import RunLayout
 
 LAUNCH_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE")
@@ -56,8 +57,9 @@ def as_single_run(run: RunLayout, overrides: Sequence[str], resumed: bool) -> It
 
 
 def free_memory() -> None:
-    """Give back what the job held: its objects, its process group, and the memory that torch keeps on the GPU."""
+    """Give back what the job held: its objects, its process group, and the memory that is kept, here and on the GPU."""
     gc.collect()
+    give_memory_back()
     torch = sys.modules.get("torch")
     if torch is None:
         return

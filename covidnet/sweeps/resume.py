@@ -18,7 +18,7 @@ from covidnet.sweeps.plan import Plan
 MAY_DIFFER = (
     "output_dir", "sweep", "data.root", "data.cache", "data.cache_dir", "data.num_workers", "trainer.accelerator",
     "trainer.devices", "trainer.profiler", "callbacks.progress", "callbacks.save_every", "compute.num_threads",
-    "compute.huge_pages", "compute.resident", "logger", "report",
+    "compute.huge_pages", "compute.keep_memory", "compute.resident", "logger", "report",
 )  # fmt: skip
 """Keys, or whole sections, that say how and where runs are made and not what they are."""
 LISTED = 5

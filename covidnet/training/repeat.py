@@ -18,6 +18,7 @@ from covidnet.untrusted import read_object
 ALLOWED = (
     "output_dir", "data.root", "data.table", "data.cache", "data.cache_dir", "data.num_workers", "trainer.accelerator",
     "trainer.devices", "callbacks.progress", "callbacks.save_every", "compute.num_threads", "compute.huge_pages",
+    "compute.keep_memory",
     "logger", "report.enabled", "report.images", "report.figures",
 )  # fmt: skip
 """Keys that may be given beside repeat: where and how a run is made, and not what it is."""

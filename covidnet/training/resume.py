@@ -18,7 +18,8 @@ from covidnet.training.history import read_history
 CHANGEABLE = (
     "data.root", "data.cache", "data.cache_dir", "data.num_workers",
     "trainer.max_epochs", "trainer.max_time", "trainer.accelerator", "trainer.devices", "trainer.profiler",
-    "callbacks.progress", "callbacks.save_every", "compute.num_threads", "compute.huge_pages", "compute.resident",
+    "callbacks.progress", "callbacks.save_every", "compute.num_threads", "compute.huge_pages",
+    "compute.keep_memory", "compute.resident",
     "evaluation.at_sensitivity", "evaluation.at_specificity", "evaluation.calibrate", "evaluation.bins",
     "evaluation.bootstrap", "evaluation.prevalence", "report.enabled", "report.images", "report.figures",
 )  # fmt: skip
