@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from covidnet.console import RESEARCH_ONLY
 from covidnet.evaluation.calibration import confidence, reliability_curve
 from covidnet.evaluation.choice import Decider
 from covidnet.evaluation.metrics import LEVEL
-from covidnet.figures.calibration import calibration_figure
-from covidnet.figures.roc import roc_figure
 from covidnet.predictions import Predictions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CALIBRATION = "calibration.json"
 
@@ -29,6 +28,9 @@ def evaluation_figures(
         metrics: Of these rows.
         suffix: Comes before ``.png``.
     """
+    from covidnet.figures.calibration import calibration_figure
+    from covidnet.figures.roc import roc_figure
+
     options, positive = choice.options, choice.positive_class
     return {
         f"calibration{suffix}.png": calibration_figure(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from covidnet.config.schema import EvaluationConfig
 from covidnet.console import RESEARCH_ONLY
@@ -18,9 +17,6 @@ from covidnet.evaluation.assessment import assess
 from covidnet.evaluation.choice import Decider, choose
 from covidnet.evaluation.external import accuracy_drop
 from covidnet.evaluation.metrics import classification_report_text
-from covidnet.figures.predictions import confusion_figure, test_images_figure
-from covidnet.figures.style import save_figure
-from covidnet.figures.training import curves_figure
 from covidnet.files import write_json, write_text
 from covidnet.predictions import Predictions, read_predictions, write_predictions
 from covidnet.reporting.evaluation import (
@@ -34,6 +30,9 @@ from covidnet.reporting.evaluation import (
 from covidnet.reporting.patients import patients_line, save_patients
 from covidnet.runs.layout import RunLayout
 from covidnet.untrusted import read_object
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -122,29 +121,40 @@ def save_results(
         "notice": RESEARCH_ONLY,
     }
     write_text(directory / "classification_report.txt", classification_report_text(scored))
-    drawn: dict[str, Figure] = {}
-    if figures:
-        drawn = _draw(scored, choice, metrics, dataset)
-        if len(external):
-            drawn["confusion_matrix_external.png"] = confusion_figure(external)
-            drawn |= evaluation_figures(external, choice, metrics["external"], "_external")
-        if history:
-            drawn["curves.png"] = curves_figure(history, best_epoch=extra["epoch_kept"], val_name=protocol.validation)
-    for name, figure in drawn.items():
-        save_figure(figure, directory / name)
+    drawn = _draw(directory, scored, external, choice, metrics, dataset, history) if figures else []
     write_json(directory / CALIBRATION, calibration_to_json(scored, choice, metrics))
     write_json(layout.metrics, metrics)
-    return [directory / name for name in drawn]
+    return drawn
 
 
 def _draw(
-    scored: Predictions, choice: Decider, metrics: dict[str, Any], dataset: XrayDataset | None
-) -> dict[str, Figure]:
-    """Figures of the scored part by file name."""
-    drawn = {"confusion_matrix.png": confusion_figure(scored)}
+    directory: Path,
+    scored: Predictions,
+    external: Predictions,
+    choice: Decider,
+    metrics: dict[str, Any],
+    dataset: XrayDataset | None,
+    history: Sequence[Mapping[str, float]],
+) -> list[Path]:
+    """Draw the scored part, the external set and the history."""
+    # Imported here: a training begins sooner without a drawing library.
+    from covidnet.figures.predictions import confusion_figure, test_images_figure
+    from covidnet.figures.style import save_figure
+    from covidnet.figures.training import curves_figure
+
+    drawn: dict[str, Figure] = {"confusion_matrix.png": confusion_figure(scored)}
     if dataset is not None:
         drawn["test_images.png"] = test_images_figure(scored, _pictures(dataset, scored))
-    return drawn | evaluation_figures(scored, choice, metrics)
+    drawn |= evaluation_figures(scored, choice, metrics)
+    if len(external):
+        drawn["confusion_matrix_external.png"] = confusion_figure(external)
+        drawn |= evaluation_figures(external, choice, metrics["external"], "_external")
+    if history:
+        chosen_on = metrics["protocol"]["chosen_on"]
+        drawn["curves.png"] = curves_figure(history, best_epoch=metrics["epoch_kept"], val_name=chosen_on)
+    for name, figure in drawn.items():
+        save_figure(figure, directory / name)
+    return [directory / name for name in drawn]
 
 
 def _external_metrics(scored: Predictions, external: Predictions, choice: Decider) -> dict[str, Any]:

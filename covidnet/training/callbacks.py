@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytorch_lightning as lightning
@@ -82,6 +83,30 @@ def _named_for_logger(row: Row, validation: str) -> dict[str, float]:
     }
     names |= {"val_loss": f"loss/{validation}", "val_acc": f"accuracy/{validation}"}
     return {names[key]: value for key, value in row.items() if key in names}
+
+
+class AfterFirstEpoch(Checkpoint):
+    """Does something that need not be done before training, once: when the first epoch of this process is over.
+
+    A Checkpoint to Lightning because it calls those last: the epoch's seconds are counted by then.
+
+    Args:
+        work: What is done.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.work = work
+        self.done = False
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Do it after the first epoch."""
+        self.once()
+
+    def once(self) -> None:
+        """Do it, unless it is done."""
+        if not self.done:
+            self.done = True
+            self.work()
 
 
 class Patience(EarlyStopping):

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,6 @@ from covidnet.reporting.results import Protocol, save_results, summarize
 from covidnet.runs.environment import describe_environment
 from covidnet.runs.layout import RunLayout
 from covidnet.training import boards
-from covidnet.training.audit import audit_training, tell_audit
 from covidnet.training.build import (
     build_datamodule,
     build_logger,
@@ -41,19 +41,18 @@ from covidnet.training.build import (
     refuse_changed_data,
     shows_lines,
 )
-from covidnet.training.callbacks import History
+from covidnet.training.callbacks import AfterFirstEpoch, History
 from covidnet.training.comparison import split_of_repeated, tell_differences
 from covidnet.training.external import predict_external
 from covidnet.training.failures import fit_what_fits
 from covidnet.training.history import Row, best_row, read_history
 from covidnet.training.needs import check_needs
-from covidnet.training.page import show_results
 from covidnet.training.penultimate import PenultimateFeatures
 from covidnet.training.projector import show_projector
 from covidnet.training.pruning import MedianPruning
 from covidnet.training.reference import save_training_look
 from covidnet.training.saliency import check_layer, describe_saliency, explain_training
-from covidnet.training.study import save_batch, save_study
+from covidnet.training.study import save_batch, save_dataset_figure, save_study
 
 
 @dataclass(frozen=True)
@@ -126,9 +125,13 @@ def _fit_once(settings: TrainConfig, layout: RunLayout, images: Images, split: S
         _describe_start(settings, layout, images, split, trainer)
         device = trainer.strategy.root_device
         say(describe_compute(settings.compute, device.type, data.stays_on(device)))
-        _record_start(settings, layout, images, split, trainer, data, logger)
+        study = _record_start(settings, layout, images, split, trainer)
         tell_differences(settings, layout)
+        show = AfterFirstEpoch(partial(_show_start, settings, layout, dataset, data, study, logger))
+        trainer.callbacks.append(show)  # type: ignore[attr-defined]
     fit(trainer, module, data, layout, resumed)
+    if trainer.is_global_zero:
+        show.once()  # where no epoch was left to do
     return _Fitted(trainer, data, logger)
 
 
@@ -252,10 +255,8 @@ def _record_start(
     images: Images,
     split: Split,
     trainer: lightning.Trainer,
-    data: XrayDataModule,
-    logger: TensorBoardLogger | None,
-) -> None:
-    """Write what is known before training: the split, the environment, the study of the dataset, a batch."""
+) -> str:
+    """Write what is known before training: the split, the environment, and the study of the dataset, which is given."""
     dataset = images.dataset
     layout.unfinished.touch()
     layout.metrics.unlink(missing_ok=True)
@@ -265,9 +266,27 @@ def _record_start(
     write_split(layout.split, rows)
     described = describe_images(settings, images, rows)
     write_json(layout.environment, describe_environment(str(trainer.strategy.root_device), described))
-    draws = settings.report.figures
-    study = save_study(layout.directory, dataset, left_out(dataset), draws)
-    figures = [layout.directory / "dataset.png", save_batch(layout.directory, data, dataset.classes)] if draws else []
+    return save_study(layout.directory, dataset, left_out(dataset))
+
+
+def _show_start(
+    settings: TrainConfig,
+    layout: RunLayout,
+    dataset: XrayDataset,
+    data: XrayDataModule,
+    study: str,
+    logger: TensorBoardLogger | None,
+) -> None:
+    """Draw the dataset and a batch, and show both and the study in TensorBoard.
+
+    After the first epoch, so that it begins a second sooner: importing and using a drawing library takes as long.
+    """
+    figures = []
+    if settings.report.figures:
+        figures = [
+            save_dataset_figure(layout.directory, dataset),
+            save_batch(layout.directory, data, dataset.classes),
+        ]
     if logger is not None:
         boards.add_start(logger, study, figures)
 
@@ -304,6 +323,10 @@ def _finish(
     pruned: str | None,
 ) -> None:
     """Score the kept epoch and write the results, metrics.json last."""
+    # The training has begun sooner without them.
+    from covidnet.training.audit import audit_training, tell_audit
+    from covidnet.training.page import show_results
+
     best = best_row(rows)
     if best is None:
         raise RunError(f"{layout.history}: no epoch has a validation loss that is a number. Try a lower optimizer.lr.")

@@ -23,7 +23,6 @@ from covidnet.explain.sanity import SanityCheck, check_sanity
 from covidnet.models.network import build_network
 from covidnet.models.weights import first_line
 from covidnet.predictions import Predictions
-from covidnet.reporting.saliency import clear_stale, save_saliency
 from covidnet.reporting.saliency_summary import describe_saliency
 
 __all__ = ["check_layer", "describe_saliency", "explain_run", "explain_training"]
@@ -91,6 +90,8 @@ def explain_run(
         ConfigError: ``saliency.layer`` is no layer with a map.
         ExplainError: captum is missing, or Grad-CAM finds no layer with a map.
     """
+    from covidnet.reporting.saliency import clear_stale, save_saliency
+
     method = Method.configured(asked.method, asked.layer, asked.steps)
     if not method.names or not predictions.rows:
         clear_stale(directory)
