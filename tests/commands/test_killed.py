@@ -8,7 +8,7 @@ from support import Run, only_run
 from covidnet import files
 from covidnet.data import cache as cache_module
 from covidnet.data import phantoms
-from covidnet.training import checkpoints, folds, pipeline
+from covidnet.training import checkpoints, folds, page, pipeline
 
 EVERYTHING = (
     "saliency=default",
@@ -48,7 +48,7 @@ POINTS = {
     "results": (pipeline, "save_results"),
     "after the scores": (pipeline, "save_training_look"),
     "saliency": (pipeline, "explain_training"),
-    "the page": (pipeline, "show_results"),
+    "the page": (page, "show_results"),
     "a checkpoint": (checkpoints.BestAndLast, "_write"),
 }
 
@@ -112,7 +112,7 @@ def test_a_fold_without_its_page_is_gone_on_with(small, tmp_path, command, monke
         "report.images=2",
     )
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "show_results", killing)
+        patch.setattr(page, "show_results", killing)
         with pytest.raises(Killed):
             command("train", *small(tmp_path / "out", *more))
     run = only_run(tmp_path / "out")
@@ -131,7 +131,7 @@ def test_a_killed_job_of_a_sweep_gets_the_files_that_it_lacks(small, tmp_path, c
     typed = ["-m", *small(tmp_path / "out", "random_state=1,2", "trainer.max_epochs=1", "logger=none")]
     typed = [text for text in typed if text != "report.enabled=false"]
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "show_results", killing)
+        patch.setattr(page, "show_results", killing)
         with pytest.raises(Killed):
             command("train", *typed)
     (sweep,) = (path for path in (tmp_path / "out").iterdir() if path.name.endswith("sweep"))
@@ -143,7 +143,7 @@ def test_a_killed_job_of_a_sweep_gets_the_files_that_it_lacks(small, tmp_path, c
 STOPPED = {
     "decoding": (cache_module, "_decode_hashed", "give the same command again: nothing was trained yet"),
     "drawing": (phantoms, "_write_all", "give the same command again: nothing was trained yet"),
-    "reporting": (pipeline, "show_results", "go on with: python train.py resume="),
+    "reporting": (page, "show_results", "go on with: python train.py resume="),
     "scoring": (pipeline, "save_results", "go on with: python train.py resume="),
 }
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from covidnet.config.stored import read_config
-from covidnet.console import showable
+from covidnet.console import console, showable
 from covidnet.data.tables import read_table
 from covidnet.errors import CovidnetError, DataError
 from covidnet.files import read_csv, write_csv
@@ -18,6 +18,13 @@ from covidnet.spreadsheet import STARTS
 from .cases import fault_of_message
 from .folders import judge_changes, judge_folder
 from .tables import judge_tables
+
+
+@pytest.fixture(autouse=True)
+def _console_as_before(monkeypatch):
+    """The judges silence it, each in a process of its own but here."""
+    monkeypatch.setattr(console, "quiet", console.quiet)
+
 
 QUICK = settings(
     max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

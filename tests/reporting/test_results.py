@@ -150,7 +150,9 @@ def test_one_image_and_none(tmp_path):
 
 def test_a_failure_leaves_no_metrics_behind(tmp_path, monkeypatch):
     """metrics.json comes last: its presence means that all is there."""
-    monkeypatch.setattr(results, "save_figure", lambda *arguments: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(
+        "covidnet.figures.style.save_figure", lambda *arguments: (_ for _ in ()).throw(OSError("disk full"))
+    )
     with pytest.raises(OSError, match="disk full"):
         save(tmp_path, table(4))
     assert not (tmp_path / "metrics.json").exists()
