@@ -11,9 +11,10 @@ STEPS = {
     "covidnet.data.cache": {"_build": "writing the cache"},
     "covidnet.training.pipeline": {
         "_record_start": "recording the start", "fit": "training", "save_results": "results",
-        "save_training_look": "features", "explain_training": "saliency", "audit_training": "audit",
-        "show_results": "page",
+        "save_training_look": "features", "explain_training": "saliency",
     },
+    "covidnet.training.audit": {"audit_training": "audit"},
+    "covidnet.training.page": {"show_results": "page"},
     "covidnet.training.folds": {"save_results": "results", "show_results": "page"},
     "covidnet.sweeps.report": {"report_sweep": "summary of the sweep"},
 }  # fmt: skip
