@@ -61,6 +61,7 @@ def test_another_cache_is_found(tmp_path):
         (tmp_path / name / "cache" / "pixels-1").mkdir(parents=True)
         (tmp_path / name / "cache" / "pixels-1" / "planes.u8").write_bytes(content)
     assert cache_differences(tmp_path / "mine", tmp_path / "mine") == []
+    assert cache_differences(tmp_path / "none", tmp_path / "mine") == []
     assert cache_differences(tmp_path / "mine", tmp_path / "other") == ["cache differs: pixels-1/planes.u8"]
 
 

@@ -85,12 +85,14 @@ def _history(path):
 
 
 def cache_differences(folder, unbroken):
-    """Whether the caches of two folders hold the same bytes."""
+    """Whether what is in the folder's cache has the bytes of the unbroken run's.
+
+    A run that was killed before it had a cache makes it in the user's own folder when it goes on: the place that a run
+    directory names is trusted only where a cache is.
+    """
     mine, others = ({path.relative_to(one / "cache").as_posix(): path.read_bytes() for path in _cached(one)}
                     for one in (folder, unbroken))  # fmt: skip
-    return [
-        f"cache differs: {name}" for name in sorted(mine.keys() | others.keys()) if mine.get(name) != others.get(name)
-    ]
+    return [f"cache differs: {name}" for name, content in sorted(mine.items()) if content != others.get(name)]
 
 
 def _cached(folder):
