@@ -64,6 +64,7 @@ def test_it_goes_on_in_one_process_or_two(shared, command):
     assert len(run.rows) == 3
 
 
+@pytest.mark.slow
 def test_two_processes_share_balanced_draws_and_a_frozen_backbone(small, tmp_path, command):
     asked = ["data.sampling=balanced", "freeze=backbone", "head=pooled_mlp", "head.pool=1", "data.test_size=0.35"]
     outcome = as_typed("train", *small(tmp_path / "out", *DDP, *asked, "logger=none"), cwd=tmp_path)

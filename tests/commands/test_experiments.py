@@ -122,6 +122,7 @@ def test_no_patient_is_on_two_sides(patches):
     assert len(parts) == 15 and all(len(found) == 1 for found in parts.values())
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_like_one_that_was_never_stopped(patches, command, tmp_path):
     """Positions, head, balanced draws and the falling rate."""
     more = ["data.sampling=balanced", "loss.spectral_decoupling=0.01", "scheduler=inverse_time", "scheduler.decay=0.1",

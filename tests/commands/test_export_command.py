@@ -97,6 +97,7 @@ def test_torch(run, export):
     assert logits.shape == probabilities.shape == (3, 2)
 
 
+@pytest.mark.slow
 def test_elsewhere_and_again(run, export, tmp_path):
     for _ in range(2):
         assert export(run, f"output={tmp_path / 'there'}", "images=2").status == 0

@@ -90,6 +90,7 @@ def test_evaluate_does_it_again(watched, command):
     assert "saliency, Grad-CAM of " in outcome.out
 
 
+@pytest.mark.slow
 def test_everything_of_a_run_from_before_there_was_saliency(plain, command, tmp_path):
     run = Run(shutil.copytree(plain.directory, tmp_path / "run"))
     config = run.directory / ".hydra" / "config.yaml"

@@ -318,6 +318,7 @@ def test_jobs_at_once_with_loader_workers(swept, small, tmp_path):
         assert (packed / "predictions.csv").read_text() == (single / "predictions.csv").read_text()
 
 
+@pytest.mark.slow
 def test_submitits_local_executor(small, tmp_path):
     outcome = as_typed("train", "-m", *small(tmp_path, "random_state=1,2", "hydra/launcher=submitit_local"))
     assert outcome.status == 0, outcome.out + outcome.err
@@ -331,6 +332,7 @@ def test_a_local_ray_cluster(small, tmp_path):
     assert [row["status"] for row in table(only_sweep(tmp_path) / "runs.csv")] == ["finished", "finished"]
 
 
+@pytest.mark.slow
 def test_distributed_runs_in_a_sweep(small, tmp_path):
     """Pain: with several processes the second job hangs, or every process starts the sweep anew."""
     more = ["trainer=ddp", "trainer.devices=2", "trainer.sync_batchnorm=false", "random_state=1,2"]
@@ -365,6 +367,7 @@ def test_the_ablation_of_zoom_asks_what_the_article_claims(small, tmp_path, comm
     assert re.search(r"^augment\.scale=\[0\.7,1\.3\] against \[1,1\]", outcome.out, re.M)
 
 
+@pytest.mark.slow
 def test_sweeps_that_start_in_the_same_second_do_not_meet(small, tmp_path):
     """Pain: runs launched in the same second overwrite each other."""
     arguments = [

@@ -89,6 +89,7 @@ def test_one_patient():
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_coverage_by_patient():
     """Twelve patients of each class with one to six similar images: the interval by image is far too narrow."""
     random = np.random.default_rng(5)

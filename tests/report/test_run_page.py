@@ -117,6 +117,7 @@ def test_pictures_are_bounded_and_so_are_rows(tmp_path, monkeypatch):
     assert "The table holds the first 30; all are in predictions.csv" in page.words
 
 
+@pytest.mark.slow
 def test_ten_thousand_test_images_make_no_larger_page(tmp_path):
     run = make_run(tmp_path, made_up(10_000, "test"))
     assert make_run_page(run).stat().st_size < 5_000_000
