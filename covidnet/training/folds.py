@@ -23,8 +23,9 @@ from covidnet.runs.environment import describe_environment
 from covidnet.runs.layout import RunLayout, read_overrides
 from covidnet.runs.single import as_single_run, free_memory
 from covidnet.training.history import best_row, read_history
+from covidnet.training.images import Images, describe_images
 from covidnet.training.page import show_results
-from covidnet.training.pipeline import Images, describe_images, train_split
+from covidnet.training.pipeline import train_split
 
 
 def train_folds(

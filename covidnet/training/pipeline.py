@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,19 +17,14 @@ from covidnet.compute import describe_compute
 from covidnet.config.schema import TrainConfig
 from covidnet.console import say
 from covidnet.data.datamodule import XrayDataModule
-from covidnet.data.dataset import XrayDataset, content_hash, open_dataset
 from covidnet.data.external import PART as EXTERNAL
-from covidnet.data.external import open_external
 from covidnet.data.protocols import split_records
-from covidnet.data.sources import table_of
-from covidnet.data.split import Split, SplitRow, whole, write_split
+from covidnet.data.split import Split
 from covidnet.errors import ConfigError, RunError
-from covidnet.files import write_json
 from covidnet.models.module import XrayClassifier
 from covidnet.models.predict import load_network, predict
 from covidnet.models.weights import first_line
 from covidnet.reporting.results import Protocol, save_results, summarize
-from covidnet.runs.environment import describe_environment
 from covidnet.runs.layout import RunLayout
 from covidnet.training import boards
 from covidnet.training.build import (
@@ -46,34 +40,13 @@ from covidnet.training.comparison import split_of_repeated, tell_differences
 from covidnet.training.external import predict_external
 from covidnet.training.failures import fit_what_fits
 from covidnet.training.history import Row, best_row, read_history
-from covidnet.training.needs import check_needs
+from covidnet.training.images import Images
 from covidnet.training.penultimate import PenultimateFeatures
 from covidnet.training.projector import show_projector
 from covidnet.training.pruning import MedianPruning
 from covidnet.training.reference import save_training_look
 from covidnet.training.saliency import check_layer, describe_saliency, explain_training
-from covidnet.training.study import save_batch, save_dataset_figure, save_study
-
-
-@dataclass(frozen=True)
-class Images:
-    """What a run learns from and is tested on: its dataset, and a second one from elsewhere if there is one."""
-
-    dataset: XrayDataset
-    external: XrayDataset | None
-
-
-def open_images(settings: TrainConfig) -> Images:
-    """Open the images of a configuration, and refuse a class or an external set that does not fit them.
-
-    Raises:
-        DataError: Images cannot be used.
-        ConfigError: A key does not fit the images.
-    """
-    dataset = open_dataset(settings.data)
-    images = Images(dataset, open_external(settings.data, dataset.classes))
-    check_needs(settings, images.dataset, images.external)
-    return images
+from covidnet.training.start import describe_start, record_start, show_start
 
 
 def train_split(
@@ -96,8 +69,7 @@ def train_split(
     settings, fitted = fit_what_fits(settings, layout, fit_once, resumed)
     rows = read_history(layout.history)
     if fitted.trainer.is_global_zero:
-        pruned = _pruned(fitted.trainer)
-        _finish(settings, layout, overrides, images, fitted.data, rows, fitted.logger, started, pruned)
+        _finish(settings, layout, overrides, images, fitted, rows, started)
     best = best_row(rows)
     return None if best is None else best["val_loss"]
 
@@ -122,12 +94,12 @@ def _fit_once(settings: TrainConfig, layout: RunLayout, images: Images, split: S
     module = build_module(settings, dataset, split)
     check_layer(settings.saliency, module.net, settings.data.image_size)
     if trainer.is_global_zero:
-        _describe_start(settings, layout, images, split, trainer)
+        describe_start(settings, layout, images, split, trainer)
         device = trainer.strategy.root_device
         say(describe_compute(settings.compute, device.type, data.stays_on(device)))
-        study = _record_start(settings, layout, images, split, trainer)
+        study = record_start(settings, layout, images, split, trainer)
         tell_differences(settings, layout)
-        show = AfterFirstEpoch(partial(_show_start, settings, layout, dataset, data, study, logger))
+        show = AfterFirstEpoch(partial(show_start, settings, layout, dataset, data, study, logger))
         trainer.callbacks.append(show)  # type: ignore[attr-defined]
     fit(trainer, module, data, layout, resumed)
     if trainer.is_global_zero:
@@ -176,151 +148,14 @@ def fit(
         raise KeyboardInterrupt from stop
 
 
-def _describe_start(
-    settings: TrainConfig, layout: RunLayout, images: Images, split: Split, trainer: lightning.Trainer
-) -> None:
-    dataset = images.dataset
-    counts = ", ".join(f"{name} {sum(record.label == name for record in dataset.records)}" for name in dataset.classes)
-    sizes = ", ".join(f"{len(positions)} {name}" for name, positions in split.parts.items())
-    say(f"data: {len(dataset.records)} images in {dataset.root} ({counts}); {sizes}")
-    for line in [*_who_and_where(dataset), *left_out(dataset)]:
-        say(f"  {line}")
-    if images.external is not None:
-        say(f"external test set: {len(images.external.records)} images in {images.external.root}")
-        for line in [*left_out(images.external), *_seen_before(images)]:
-            say(f"  {line}")
-    say(dataset.pixel_report)
-    device = trainer.strategy.root_device.type
-    say(
-        f"model: {_describe_model(settings)}, weights {settings.weights}, on {device}; run directory {layout.directory}"
-    )
-
-
-def _describe_model(settings: TrainConfig) -> str:
-    """Such as "vgg16 with frozen backbone and head pooled_mlp"."""
-    parts = ["frozen backbone"] if settings.freeze == "backbone" else []
-    parts += [f"head {settings.head.name}"] if settings.head.name != "default" else []
-    return settings.backbone + (f" with {' and '.join(parts)}" if parts else "")
-
-
-def _who_and_where(dataset: XrayDataset) -> list[str]:
-    """How many patients and which sources are known."""
-    lines = []
-    patients = {record.patient for record in dataset.records} - {""}
-    if patients:
-        unknown = sum(not record.patient for record in dataset.records)
-        lines.append(f"patients: {len(patients)}" + (f"; of {unknown} images unknown" if unknown else ""))
-    sources = Counter(record.source for record in dataset.records if record.source)
-    if sources:
-        listed = ", ".join(f"{name} {count}" for name, count in sources.most_common(8))
-        more = f" and {len(sources) - 8} more" if len(sources) > 8 else ""
-        lines.append(f"sources: {listed}{more}")
-    return lines
-
-
-def _seen_before(images: Images) -> list[str]:
-    """A warning where images of the external set are among those that the run has."""
-    assert images.external is not None
-    own = {info.sha256 for info in images.dataset.infos}
-    shared = sum(info.sha256 in own for info in images.external.infos)
-    return [f"warning: {shared} of them are files that the run has itself: they are not external"] if shared else []
-
-
-def left_out(dataset: XrayDataset) -> list[str]:
-    """What the scan did not use, in words; empty when it used everything."""
-    scan = dataset.scan
-    lines = []
-    if dataset.unreadable:
-        lines.append(f"left out, unreadable: {len(dataset.unreadable)} (listed in dataset.md)")
-    if scan.outside_classes:
-        lines.append(f"left out, in no class folder: {len(scan.outside_classes)} images directly in {scan.root}")
-    if scan.masks:
-        lines.append(f"masks of lungs, not counted as images: {len(scan.masks)} files")
-    if scan.other_files or scan.hidden:
-        no_images = "file that is no image" if scan.other_files == 1 else "files that are no images"
-        hidden = f", {scan.hidden} hidden" if scan.hidden else ""
-        lines.append(f"ignored: {scan.other_files} {no_images}{hidden}")
-    if scan.excluded:
-        listed = ", ".join(f"{reason} ({count})" for reason, count in scan.excluded.most_common(8))
-        more = len(scan.excluded) - 8
-        lines.append(f"not chosen: {scan.excluded.total()} rows: {listed}" + (f" and {more} more" if more > 0 else ""))
-    if scan.loops:
-        lines.append(f"links not followed, their folders are read already: {', '.join(scan.loops)}")
-    return lines
-
-
-def _record_start(
-    settings: TrainConfig,
-    layout: RunLayout,
-    images: Images,
-    split: Split,
-    trainer: lightning.Trainer,
-) -> str:
-    """Write what is known before training: the split, the environment, and the study of the dataset, which is given."""
-    dataset = images.dataset
-    layout.unfinished.touch()
-    layout.metrics.unlink(missing_ok=True)
-    layout.page.unlink(missing_ok=True)
-    layout.checkpoints.mkdir(parents=True, exist_ok=True)
-    rows = dataset.rows(split)
-    write_split(layout.split, rows)
-    described = describe_images(settings, images, rows)
-    write_json(layout.environment, describe_environment(str(trainer.strategy.root_device), described))
-    return save_study(layout.directory, dataset, left_out(dataset))
-
-
-def _show_start(
-    settings: TrainConfig,
-    layout: RunLayout,
-    dataset: XrayDataset,
-    data: XrayDataModule,
-    study: str,
-    logger: TensorBoardLogger | None,
-) -> None:
-    """Draw the dataset and a batch, and show both and the study in TensorBoard.
-
-    After the first epoch, so that it begins a second sooner: importing and using a drawing library takes as long.
-    """
-    figures = []
-    if settings.report.figures:
-        figures = [
-            save_dataset_figure(layout.directory, dataset),
-            save_batch(layout.directory, data, dataset.classes),
-        ]
-    if logger is not None:
-        boards.add_start(logger, study, figures)
-
-
-def describe_images(settings: TrainConfig, images: Images, rows: list[SplitRow]) -> dict[str, Any]:
-    """Where the images are, and hashes of what they hold, for environment.json."""
-    described: dict[str, Any] = {
-        "root": str(images.dataset.root.absolute()),
-        "images": len(rows),
-        "sha256": content_hash(rows),
-    }
-    table = table_of(settings.data)
-    if table is not None:
-        described["table"] = str(table.absolute())
-    if images.external is not None:
-        own = images.external.rows(whole(images.external.records, EXTERNAL))
-        described["external"] = {
-            "root": str(images.external.root.absolute()),
-            "images": len(own),
-            "sha256": content_hash(own),
-        }
-    return described
-
-
 def _finish(
     settings: TrainConfig,
     layout: RunLayout,
     overrides: list[str],
     images: Images,
-    data: XrayDataModule,
+    fitted: _Fitted,
     rows: list[Row],
-    logger: TensorBoardLogger | None,
     started: float,
-    pruned: str | None,
 ) -> None:
     """Score the kept epoch and write the results, metrics.json last."""
     # The training has begun sooner without them.
@@ -330,13 +165,14 @@ def _finish(
     best = best_row(rows)
     if best is None:
         raise RunError(f"{layout.history}: no epoch has a validation loss that is a number. Try a lower optimizer.lr.")
-    dataset = images.dataset
+    dataset, data, logger = images.dataset, fitted.data, fitted.logger
     protocol = Protocol.of(settings.protocol, data.split.validation)
     network, classes = load_network(layout.best)
     parts = [name for name in ("val", "test", EXTERNAL) if name in data.split.parts]
     predictions = predict(network, data, parts, classes, dataset.records)
     if images.external is not None:
         predictions = predictions.joined(predict_external(settings, network, images.external, classes))
+    pruned = _pruned(fitted.trainer)
     seconds: dict[str, Any] = {
         "epoch_kept": int(best["epoch"]),
         "epochs": len(rows),

@@ -9,10 +9,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from covidnet.config.check import check
 from covidnet.config.schema import TrainConfig
-from covidnet.errors import ConfigError, RunError
+from covidnet.errors import RunError
 from covidnet.runs.layout import RunLayout, open_run, read_overrides
 from covidnet.training.history import read_history
-from covidnet.training.resume import goes_by_epochs
+from covidnet.training.resume import changes_beside, goes_by_epochs
 from covidnet.untrusted import read_object
 
 ALLOWED = (
@@ -34,13 +34,8 @@ def configuration_of_repeated(directory: str, overrides: Sequence[str]) -> tuple
         ConfigError: An override would make it another experiment.
     """
     layout, config = open_run(directory)
-    changes = [text for text in overrides if not text.startswith("repeat=")]
-    refused = [text for text in changes if text.partition("=")[0] not in ALLOWED]
-    if refused:
-        raise ConfigError(
-            f"repeat={directory}: makes that run again with its own configuration, so {', '.join(refused)} cannot be "
-            f"given. Allowed beside repeat: {', '.join(ALLOWED)}. For another experiment, start a new run."
-        )
+    does = "makes that run again with its own configuration"
+    changes = changes_beside("repeat", directory, does, overrides, ALLOWED)
     if not layout.is_finished or not layout.predictions.is_file():
         raise RunError(f"{directory}: not finished, so there is nothing to compare with. First go on with it, resume=.")
     with open_dict(config):

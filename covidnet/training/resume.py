@@ -34,13 +34,7 @@ def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig
         ConfigError: An override would make it another experiment.
     """
     layout, stored = open_run(directory)
-    changes = [text for text in overrides if not text.startswith("resume=")]
-    refused = [text for text in changes if text.partition("=")[0] not in CHANGEABLE]
-    if refused:
-        raise ConfigError(
-            f"resume={directory}: goes on with that run's own configuration, so {', '.join(refused)} cannot be given. "
-            f"Allowed beside resume: {', '.join(CHANGEABLE)}. For another experiment, start a new run."
-        )
+    changes = changes_beside("resume", directory, "goes on with that run's own configuration", overrides, CHANGEABLE)
     merged = OmegaConf.merge(stored, OmegaConf.from_dotlist(changes))
     assert isinstance(merged, DictConfig)
     settings = check(merged, TrainConfig)
@@ -64,6 +58,22 @@ def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig
             f"or train it longer: resume={directory} trainer.max_epochs={done + 10}"
         )
     return settings
+
+
+def changes_beside(key: str, directory: str, does: str, overrides: Sequence[str], allowed: Sequence[str]) -> list[str]:
+    """The overrides beside ``key=directory``, which leave the run the same experiment.
+
+    Raises:
+        ConfigError: One is of a key that is not ``allowed``; the message says what ``key`` ``does``.
+    """
+    changes = [text for text in overrides if not text.startswith(f"{key}=")]
+    refused = [text for text in changes if text.partition("=")[0] not in allowed]
+    if refused:
+        raise ConfigError(
+            f"{key}={directory}: {does}, so {', '.join(refused)} cannot be given. Allowed beside {key}: "
+            f"{', '.join(allowed)}. For another experiment, start a new run."
+        )
+    return changes
 
 
 def _refuse_far_phantoms(settings: TrainConfig, layout: RunLayout) -> None:

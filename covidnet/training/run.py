@@ -18,7 +18,8 @@ from covidnet.runs.stored import store_changes
 from covidnet.training.comparison import tell_comparison
 from covidnet.training.failures import in_words
 from covidnet.training.folds import train_folds
-from covidnet.training.pipeline import open_images, train_split
+from covidnet.training.images import open_images
+from covidnet.training.pipeline import train_split
 
 
 def run_training(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from dicom_files import dicom
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from covidnet.audit.properties import property_features, read_properties
 from covidnet.data.images import decode_image
@@ -46,3 +46,14 @@ def test_the_transfer_syntax_is_a_feature(properties):
     assert features["compression"].shape == (4, 2)
     assert np.array_equal(features["compression"][:2], features["compression"][2:, ::-1])
     assert features["JPEG quantisation"].shape == (4, 0)
+
+
+def test_a_file_is_opened_again_as_jpeg_only(tmp_path, monkeypatch):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(VALUES.astype(np.uint8)).save(path)
+    info = decode_image(path, (8, 8), 10**6)[1]
+    Image.fromarray(VALUES.astype(np.uint8)).save(path, "EPS")  # which Pillow gives to Ghostscript
+    opened = []
+    monkeypatch.setattr(EpsImagePlugin.EpsImageFile, "_open", lambda own: opened.append(own))
+    assert read_properties(path, info).quantization == "none"
+    assert opened == []

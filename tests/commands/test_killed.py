@@ -43,7 +43,7 @@ def killing(*_, **__):
 
 
 POINTS = {
-    "the first file": (pipeline, "_record_start"),
+    "the first file": (pipeline, "record_start"),
     "training": (pipeline, "fit"),
     "results": (pipeline, "save_results"),
     "after the scores": (pipeline, "save_training_look"),

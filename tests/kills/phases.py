@@ -10,7 +10,7 @@ STEPS = {
     "covidnet.data.dataset": {"cache_pixels": "reading and decoding"},
     "covidnet.data.cache": {"_build": "writing the cache"},
     "covidnet.training.pipeline": {
-        "_record_start": "recording the start", "fit": "training", "save_results": "results",
+        "record_start": "recording the start", "fit": "training", "save_results": "results",
         "save_training_look": "features", "explain_training": "saliency",
     },
     "covidnet.training.audit": {"audit_training": "audit"},

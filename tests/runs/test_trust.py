@@ -6,9 +6,11 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from covidnet.config.compose import CONFIG_DIR
+from covidnet.config.check import check
+from covidnet.config.compose import CONFIG_DIR, compose_train
+from covidnet.config.schema import TrainConfig
 from covidnet.config.stored import read_config, read_texts, read_values
-from covidnet.errors import RunError
+from covidnet.errors import ConfigError, RunError
 from covidnet.runs.layout import open_run, read_overrides
 from covidnet.runs.trust import OWN_CACHE, may_be_drawn, refuse_links_outside
 from covidnet.sweeps.layout import SweepLayout, read_record
@@ -151,3 +153,12 @@ def test_the_runs_of_a_sweep_lie_in_its_folder(tmp_path, name):
 def test_the_values_of_a_sweep_are_texts(tmp_path):
     (tmp_path / "sweep.json").write_text(json.dumps({"swept": ["seed"], "fixed": [], "jobs": {"a": {"seed": [1]}}}))
     assert read_record(SweepLayout(tmp_path)).jobs == {"a": {"seed": "[1]"}}
+
+
+def test_a_run_does_not_choose_how_large_a_picture_is_read(run):
+    stored = compose_train(["data.root=/x", "data.max_pixels=1000000000"]).model_dump(mode="json")
+    stored["data"]["max_pixels"] += 1
+    config_of(run, yaml.safe_dump(stored))
+    _, config = open_run(str(run))
+    with pytest.raises(ConfigError, match=r"data\.max_pixels: found 1000000001"):
+        check(config, TrainConfig)

@@ -129,3 +129,19 @@ def test_values_of_strangers_are_text(tmp_path, name):
     page = Page(remake_sweep_page(directory).read_bytes().decode("utf-8"))
     assert not page.of("b") and not page.of("img")
     assert name.replace("\udcff", "\N{REPLACEMENT CHARACTER}") in page.text
+
+
+def test_a_sweep_prints_no_command_of_a_terminal(tmp_path, capsys):
+    stranger, key = "x\x1b]0;title\x07\x9b31m", "augment.\x1b[2Jscale"
+    directory, jobs = make_sweep(tmp_path, states=(1, 2), scales=(stranger, "other"), pages=False)
+    jobs = {
+        name: {key: values["augment.scale"], "random_state": values["random_state"]} for name, values in jobs.items()
+    }
+    jobs["more"] = {key: stranger, "random_state": "\x1b[31m"}
+    (directory / "more").mkdir()
+    (directory / "more" / "failure.json").write_text(json.dumps({"error": f"lost {stranger}"}))
+    write_record(SweepLayout(directory), SweepRecord((key, "random_state"), ("backbone=\x1b[1m",), jobs))
+    report_sweep(directory)
+    out, err = capsys.readouterr()
+    assert "title" in out and "failed: " in out
+    assert not {char for char in out + err if not char.isprintable()} - {"\n"}
