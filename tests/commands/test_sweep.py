@@ -133,7 +133,7 @@ def test_it_is_summarised_again_at_any_time(swept):
     assert wrong.returncode == 2 and "Did you mean augment.scale?" in wrong.stderr and "Traceback" not in wrong.stderr
 
 
-def test_killed_in_the_middle_it_resumes_to_the_same_table(swept, small, tmp_path):
+def test_killed_in_the_middle_it_resumes_to_the_same_table(swept, small, tmp_path, command):
     """Pain: an interrupted sweep cannot be gone on with; its numbers start again at 0."""
     arguments = [sys.executable, str(ROOT / "train.py"), "-m", *small(tmp_path, *OVER)]
     process = subprocess.Popen(
@@ -154,7 +154,7 @@ def test_killed_in_the_middle_it_resumes_to_the_same_table(swept, small, tmp_pat
     finished = {path.parent: path.stat().st_mtime_ns for path in sweep.glob("*/metrics.json")}
     assert len(finished) < 4
 
-    outcome = as_typed("train", "-m", *small(tmp_path, *OVER, f"sweep.resume={sweep}"))
+    outcome = command("train", "-m", *small(tmp_path, *OVER, f"sweep.resume={sweep}"))
     assert outcome.status == 0, outcome.err
     assert runs_table(sweep) == runs_table(swept[1])
     assert {path: (path / "metrics.json").stat().st_mtime_ns for path in finished} == finished
@@ -302,6 +302,7 @@ def test_keys_of_sweeps_are_refused_without_one(small, tmp_path, command, key):
     assert outcome.status == 2 and "give -m with it" in outcome.err
 
 
+@pytest.mark.slow
 def test_jobs_at_once_with_loader_workers(swept, small, tmp_path):
     """Pain: joblib's workers crash when a DataLoader has workers of its own."""
     more = ["sweep.pack=2", "data.cache=false", "data.num_workers=1"]
