@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pytorch_lightning as lightning
 import torch
@@ -21,6 +21,8 @@ from covidnet.errors import RunError
 from covidnet.models.module import XrayClassifier
 from covidnet.models.weights import first_line
 from covidnet.training.history import Row, is_better
+
+Raised = TypeVar("Raised", bound=BaseException)
 
 AUTO: Literal["auto"] = "auto"
 SHARE = 0.05
@@ -39,19 +41,24 @@ class CheckpointFiles(TorchCheckpointIO):
 
         Raises:
             RunError: The system refuses to write it.
+            KeyboardInterrupt: The user stopped it while it was written.
+            SystemExit: The system did.
         """
         path = Path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
                 torch.save(checkpoint, file)
-        except (OSError, RuntimeError) as error:
-            # Where the disk is full, torch fails once more as it closes the file, with an error of its own.
-            reason = _of_the_system(error)
-            if reason is None and not any(text in str(error) for text in TORCH_WRITES):
-                raise
+        except BaseException as error:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+            # Whatever ends the writing, torch fails once more as it closes the file, with an error of its own.
+            stopped = _came_after(error, (KeyboardInterrupt, SystemExit))
+            if stopped is not None:
+                raise stopped from None
+            reason = _came_after(error, OSError)
+            if reason is None and not any(text in str(error) for text in TORCH_WRITES):
+                raise
             words = first_line(error) if reason is None else reason.strerror
             raise RunError(
                 f"{path.parent}: the checkpoint cannot be written ({words}). Make room; the checkpoint before is "
@@ -63,9 +70,9 @@ TORCH_WRITES = ("PytorchStreamWriter", "inline_container")
 """Parts of messages of torch's writer of files."""
 
 
-def _of_the_system(error: BaseException | None) -> OSError | None:
-    """The system's refusal among an error and those that it came after."""
-    while error is not None and not isinstance(error, OSError):
+def _came_after(error: BaseException | None, kind: type[Raised] | tuple[type[Raised], ...]) -> Raised | None:
+    """The first of this kind among an error and those that it came after."""
+    while error is not None and not isinstance(error, kind):
         error = error.__context__
     return error
 

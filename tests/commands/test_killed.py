@@ -1,8 +1,11 @@
 """A run that is killed, or that the user stops, at a given point of its life, and goes on as if it had not been."""
 
 import shutil
+from io import FileIO
+from pathlib import Path
 
 import pytest
+import torch
 from support import Run, only_run
 
 from covidnet import files
@@ -171,3 +174,22 @@ def test_ctrl_c_ends_it_cleanly_and_says_how_to_go_on(where, small, tmp_path, co
         ]
         assert left == []
         assert not list((tmp_path / "cache").glob(".pixels-*"))
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_ctrl_c_while_torch_writes_is_no_full_disk(stop, at, tmp_path, monkeypatch):
+    """Torch's writer, which closes its file as the interrupt passes, mostly raises an error of its own."""
+    calls = []
+
+    class Interrupted(FileIO):
+        def write(self, content):
+            calls.append(len(content))
+            if len(calls) == at:
+                raise stop
+            return super().write(content)
+
+    monkeypatch.setattr(Path, "open", lambda own, mode: Interrupted(own, mode))
+    with pytest.raises(stop):
+        checkpoints.CheckpointFiles().save_checkpoint({"weights": torch.ones(9000)}, tmp_path / "x" / ".last.ckpt")
+    assert len(calls) >= at and list((tmp_path / "x").iterdir()) == []

@@ -19,6 +19,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=200, help="kills")
     parser.add_argument("--own", type=int, default=10, help="of these, of processes that are not forked")
+    parser.add_argument("--signal", choices=["kill", "int"], default="kill", help="int: Ctrl-C, after which it is told")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", action="append", help="a scenario: single, audited, folds or sweep")
     parser.add_argument("--keep", action="store_true", help="keep the folders of failed trials")
@@ -26,7 +27,7 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="covidnet-kills-"))
     prepare()
-    bench = Bench(folder, options.only)
+    bench = Bench(folder, options.only, {"kill": signal.SIGKILL, "int": signal.SIGINT}[options.signal])
     chance = random.Random(options.seed)
     phases, files, failures = Counter(), Counter(), []
     kills = trial = 0

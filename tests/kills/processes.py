@@ -15,6 +15,10 @@ from support import ROOT, environment
 
 LIMIT = 240.0
 """Seconds after which a process counts as hanging."""
+PATIENCE = 30.0
+"""Seconds within which a process has to end after Ctrl-C."""
+STOPPED = 130
+"""The status of a process that Ctrl-C ended."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +33,17 @@ class Ended:
 
     @property
     def was_killed(self):
-        return self.status == -signal.SIGKILL
+        return self.status in (-signal.SIGKILL, STOPPED)
 
 
-def forked(arguments, said, kill_after=None):
-    """Run ``train.py ARGUMENTS`` in a fork of this process; kill it after so many seconds, unless it ends before."""
+def forked(arguments, said, kill_after=None, sent=signal.SIGKILL):
+    """Run ``train.py ARGUMENTS`` in a fork of this process; ``sent`` to it after so many seconds, if it still runs."""
     watch = Watch()
     started = time.perf_counter()
     child = os.fork()
     if child == 0:
         _become(arguments, said, watch)
-    return _wait(child, started, kill_after, said, watch)
+    return _wait(child, started, kill_after, sent, said, watch)
 
 
 def _become(arguments, said, watch):
@@ -51,6 +55,7 @@ def _become(arguments, said, watch):
         os.dup2(out, 2)
         sys.stdout, sys.stderr = open(1, "w", buffering=1, closefd=False), open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         watch.install()
         sys.argv = ["train.py", *map(str, arguments)]
         import train
@@ -68,22 +73,27 @@ def _become(arguments, said, watch):
         os._exit(status)
 
 
-def _wait(child, started, kill_after, said, watch):
-    killed_at = started + (LIMIT if kill_after is None else kill_after)
-    while True:
-        done, raw = os.waitpid(child, os.WNOHANG)
+def _wait(child, started, kill_after, sent, said, watch):
+    moment = started + (LIMIT if kill_after is None else kill_after)
+    place, raw = None, None
+    while raw is None:
+        done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            break
-        if time.perf_counter() >= killed_at:
-            os.kill(child, signal.SIGKILL)
-            _, raw = os.waitpid(child, 0)
-            break
-        time.sleep(0.001)
+            raw = status
+        elif time.perf_counter() < moment:
+            time.sleep(0.001)
+        else:
+            sent = signal.SIGKILL if place else sent
+            place = place or watch.read()
+            os.kill(child, sent)
+            moment = time.perf_counter() + PATIENCE
     status = os.waitstatus_to_exitcode(raw)
-    return Ended(status, time.perf_counter() - started, Path(said).read_text(errors="replace"), *watch.read())
+    return Ended(
+        status, time.perf_counter() - started, Path(said).read_text(errors="replace"), *(place or watch.read())
+    )
 
 
-def started(arguments, said, kill_after=None):
+def started(arguments, said, kill_after=None, sent=signal.SIGKILL):
     """The same as ``python train.py ARGUMENTS`` in a process of its own, whose phase is not known."""
     begun = time.perf_counter()
     with Path(said).open("w") as out:
@@ -91,11 +101,13 @@ def started(arguments, said, kill_after=None):
             [sys.executable, str(ROOT / "train.py"), *map(str, arguments)],
             stdout=out, stderr=subprocess.STDOUT, env=environment(), cwd=ROOT,
         )  # fmt: skip
-        try:
-            process.wait(LIMIT if kill_after is None else kill_after)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        for signals, seconds in ((sent, LIMIT if kill_after is None else kill_after), (signal.SIGKILL, PATIENCE)):
+            try:
+                process.wait(seconds)
+                break
+            except subprocess.TimeoutExpired:
+                process.send_signal(signals)
+        process.wait()
     return Ended(
         process.returncode, time.perf_counter() - begun, Path(said).read_text(errors="replace"), "a process of its own"
     )

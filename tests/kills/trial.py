@@ -1,12 +1,13 @@
 """One trial: a run is killed once or twice, gone on with until it ends, and compared with one that never was."""
 
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from kills.checks import cache_differences, differences, torn
-from kills.processes import Ended, forked, import_all, started
+from kills.processes import STOPPED, Ended, forked, import_all, started
 from kills.scenarios import SCENARIOS
 
 AGAIN = 0.3
@@ -45,8 +46,8 @@ def prepare():
 class Bench:
     """Unbroken runs of all scenarios, and trials against them."""
 
-    def __init__(self, folder, only=None):
-        self.folder = folder
+    def __init__(self, folder, only=None, sent=signal.SIGKILL):
+        self.folder, self.sent = folder, sent
         self.names = list(only or SCENARIOS)
         self.unbroken = {name: self._unbroken(SCENARIOS[name]) for name in self.names}
 
@@ -95,12 +96,12 @@ class Bench:
         killed, ended = [], None
         arguments = scenario.arguments(folder)
         for kind in [start, start] if chance.random() < AGAIN else [start]:
-            ended = kind(arguments, folder / f"said-{len(killed)}.txt", chance.uniform(0.0, length))
+            ended = kind(arguments, folder / f"said-{len(killed)}.txt", chance.uniform(0.0, length), self.sent)
             if not ended.was_killed:
                 break
             killed.append(ended)
             arguments = scenario.next_arguments(folder)
-        faults = []
+        faults = [fault for one in killed for fault in unclean(one)]
         if ended is not None and ended.was_killed:
             ended = forked(arguments, folder / "said-last.txt")
             if ended.status != 0 and not _is_done(ended):
@@ -117,6 +118,17 @@ class Bench:
             return ["no directory of a run"]
         return [*torn(run), *torn(folder / "cache"), *torn(folder / "out" / "phantoms"),
                 *differences(run, unbroken), *cache_differences(folder, reference)]  # fmt: skip
+
+
+def unclean(ended: Ended):
+    """What is wrong with how a run ended that Ctrl-C stopped: it has to say so last, and nothing of its insides."""
+    if ended.status != STOPPED:
+        return []
+    lines = ended.said.strip().splitlines()
+    faults = ["a traceback after Ctrl-C"] if "Traceback" in ended.said else []
+    if not (lines and lines[-1].startswith("stopped")):
+        faults.append(f"Ctrl-C in {ended.phase} is not told last: {_shown(ended)}")
+    return faults
 
 
 def _is_done(ended: Ended):
