@@ -24,13 +24,11 @@ demo: $(STAMP)  ## draw phantoms, train on them for a minute, show where the res
 test: $(STAMP)  ## run all tests, in two processes of one thread each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-oldest:  ## run the tests of the core with the oldest versions that pyproject.toml admits, in an environment of their own
+oldest:  ## run all tests with the oldest versions that pyproject.toml admits, in an environment of their own
 	$(PYTHON) -m venv .oldest
 	.oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
-	.oldest/bin/uv pip install --quiet --python .oldest/bin/python --resolution lowest-direct -e . pytest
-	OMP_NUM_THREADS=1 .oldest/bin/python -m pytest tests/config tests/evaluation tests/explain tests/runs tests/training \
-		tests/test_files.py tests/data/test_augment.py tests/data/test_datamodule.py \
-		tests/data/test_split.py tests/models/test_module.py tests/models/test_predict.py tests/commands/test_repeat.py
+	.oldest/bin/uv pip install --quiet --python .oldest/bin/python --resolution lowest-direct -e '.[dev]'
+	OMP_NUM_THREADS=1 .oldest/bin/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)  ## ruff, mypy and bandit
 	$(BIN)/ruff check .

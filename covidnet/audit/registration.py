@@ -155,7 +155,7 @@ def _warp(plane: Plane, placement: NDArray[np.float64]) -> Plane:
     sx, tx, sy, ty = placement
     centre = (SIDE - 1) / 2
     offset = (centre - sy * centre + ty, centre - sx * centre + tx)
-    return np.asarray(affine_transform(plane, np.array([sy, sx]), offset, order=1, mode="nearest"))
+    return np.asarray(affine_transform(plane, np.diag([sy, sx]), offset, order=1, mode="nearest"))
 
 
 def _correlation(first: Plane, second: Plane) -> float:

@@ -130,8 +130,9 @@ def tell_broken_sweep() -> None:
     Sweep.held.close()
     if directory is not None:
         finished = sum(1 for _ in directory.glob("*/metrics.json"))
+        runs = "1 run" if finished == 1 else f"{finished} runs"
         say(
-            f"the sweep was stopped with {finished} runs finished; go on with the same command and "
+            f"the sweep was stopped with {runs} finished; go on with the same command and "
             f"sweep.resume={shlex.quote(str(directory))}, or see what is there: "
             f"python -m covidnet.sweeps {shlex.quote(str(directory))}"
         )

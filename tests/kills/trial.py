@@ -126,7 +126,7 @@ def unclean(ended: Ended):
         return []
     lines = ended.said.strip().splitlines()
     faults = ["a traceback after Ctrl-C"] if "Traceback" in ended.said else []
-    if not (lines and lines[-1].startswith("stopped")):
+    if not (lines and lines[-1].startswith(("stopped; ", "the sweep was stopped with "))):
         faults.append(f"Ctrl-C in {ended.phase} is not told last: {_shown(ended)}")
     return faults
 
