@@ -87,7 +87,8 @@ def describe_compute(config: ComputeConfig, device: str, resident: bool) -> str:
         "compile": config.compile != "none",
     }
     names = ", ".join(name for name, on in used.items() if on) or "nothing"
-    where = f"{torch.get_num_threads()} threads" if device == "cpu" else device
+    threads = torch.get_num_threads()
+    where = f"{threads} thread{'' if threads == 1 else 's'}" if device == "cpu" else device
     return f"compute: {where}; for speed: {names} (compute.NAME=false is without)"
 
 

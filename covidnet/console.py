@@ -46,9 +46,12 @@ def showable(text: str, encoding: str) -> str:
 @contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
     """Show a bar on a terminal while the block runs; the value given advances it by one."""
+    if not console.is_terminal:
+        yield lambda: None
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(title, total=total)
         yield lambda: progress.advance(task)

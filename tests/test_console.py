@@ -93,3 +93,4 @@ def test_a_bar_shows_on_a_terminal_only(monkeypatch):
                 advance()
         assert ("decoding images" in written.getvalue()) == terminal
         assert ("3/3" in written.getvalue()) == terminal
+        assert terminal or written.getvalue() == ""

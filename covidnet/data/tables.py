@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -112,7 +113,9 @@ def _decode(path: Path, encoding: str) -> str:
         raise DataError(f"{path}: the table cannot be read ({error.strerror}).") from error
     chosen = _find_encoding(path, content) if encoding == AUTO else encoding
     try:
-        return content.decode(chosen)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of codecs that are made for other things
+            return content.decode(chosen)
     except LookupError:
         raise DataError(f"data.encoding={encoding}: unknown; expected auto or a name such as utf-8, cp1252.") from None
     except UnicodeDecodeError as error:

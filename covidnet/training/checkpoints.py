@@ -61,8 +61,8 @@ class CheckpointFiles(TorchCheckpointIO):
                 raise
             words = first_line(error) if reason is None else reason.strerror
             raise RunError(
-                f"{path.parent}: the checkpoint cannot be written ({words}). Make room; the checkpoint before is "
-                f"whole, so that the run goes on with: python train.py resume={shlex.quote(str(path.parents[1]))}"
+                f"{path.parent}: the checkpoint cannot be written ({words}). Make room; what was saved before is "
+                f"whole, and the run goes on from it with: python train.py resume={shlex.quote(str(path.parents[1]))}"
             ) from error
 
 

@@ -122,6 +122,12 @@ def test_codecs_that_fail_in_their_own_way_were_a_traceback(root, encoding):
         read_table(root / "table.csv", "comma", encoding)
 
 
+def test_codecs_that_warn_warn_nobody(root, recwarn):
+    (root / "table.csv").write_bytes(b"path,label\n\\8,a\n")
+    read_table(root / "table.csv", "comma", "unicode_escape")
+    assert list(recwarn) == []
+
+
 def test_a_fold_of_no_decimal_number_was_a_traceback(tmp_path):
     (tmp_path / "fold=\u00b2").mkdir()
     (tmp_path / "fold=1").mkdir()
