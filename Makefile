@@ -22,13 +22,13 @@ demo: $(STAMP)  ## draw phantoms, train on them for a minute, show where the res
 	$(BIN)/python train.py experiment=demo
 
 test: $(STAMP)  ## run all tests, in two processes of one thread each
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 oldest:  ## run all tests with the oldest versions that pyproject.toml admits, in an environment of their own
 	$(PYTHON) -m venv .oldest
 	.oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
 	.oldest/bin/uv pip install --quiet --python .oldest/bin/python --resolution lowest-direct -e '.[dev]'
-	OMP_NUM_THREADS=1 .oldest/bin/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 .oldest/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)  ## ruff, mypy and bandit
 	$(BIN)/ruff check .

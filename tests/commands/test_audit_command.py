@@ -100,9 +100,10 @@ def test_the_files(audited):
         (("run=missing",), 1, "missing: no such run directory"),
     ],
 )
-def test_mistakes_are_answered_in_plain_lines(tmp_path, arguments, status, words):
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == status and words in done.stderr and "Traceback" not in done.stderr
+def test_mistakes_are_answered_in_plain_lines(tmp_path, monkeypatch, command, arguments, status, words):
+    monkeypatch.chdir(tmp_path)
+    done = command("audit", *arguments)
+    assert done.status == status and words in done.err and "Traceback" not in done.err
 
 
 @pytest.fixture(scope="module")
