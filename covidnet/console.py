@@ -44,6 +44,17 @@ def showable(text: str, encoding: str) -> str:
 
 
 @contextmanager
+def silent(quiet: bool = True) -> Iterator[None]:
+    """Keep what the block says off the terminal, if it is to be ``quiet``: of many alike, one needs to speak."""
+    before = console.quiet
+    console.quiet = before or quiet
+    try:
+        yield
+    finally:
+        console.quiet = before
+
+
+@contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
     """Show a bar on a terminal while the block runs; the value given advances it by one."""
     if not console.is_terminal:

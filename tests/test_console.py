@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from covidnet import console as console_module
-from covidnet.console import progress_bar, report_error, say, showable
+from covidnet.console import progress_bar, report_error, say, showable, silent
 from covidnet.errors import ConfigError, DataError, MissingExtraError, RunError, WeightsError
 
 
@@ -94,3 +94,14 @@ def test_a_bar_shows_on_a_terminal_only(monkeypatch):
         assert ("decoding images" in written.getvalue()) == terminal
         assert ("3/3" in written.getvalue()) == terminal
         assert terminal or written.getvalue() == ""
+
+
+def test_what_is_silent_is_not_printed_and_ends_with_its_block(capsys):
+    with silent():
+        with silent(False):  # within, nothing speaks again
+            say("a")
+        say("b")
+    with silent(False):
+        say("c")
+    say("d")
+    assert capsys.readouterr().out.split() == ["c", "d"]

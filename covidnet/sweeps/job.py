@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from covidnet.console import console, say, showable
+from covidnet.console import say, showable, silent
 from covidnet.errors import BusyError, CovidnetError
 from covidnet.files import write_json, write_text
 from covidnet.naming import short_value
@@ -54,7 +53,7 @@ def run_sweep_job(job: SweepJob, work: Callable[[bool], float | None]) -> float 
     job.run.failure.unlink(missing_ok=True)
     resumed = job.run.last.is_file()
     try:
-        with as_single_run(job.run, job.overrides, resumed), _quiet(job.quiet):
+        with as_single_run(job.run, job.overrides, resumed), silent(job.quiet):
             loss = work(resumed)
     except BusyError as error:
         say(f"{_position(job)} {job.title}: left alone: {error}")
@@ -108,14 +107,3 @@ def _outcome(run: RunLayout) -> str:
         f"{metrics['split']} accuracy {accuracy['value']:.2f} [{accuracy['low']:.2f}, {accuracy['high']:.2f}], "
         f"{accuracy['n']} images, {metrics['total_seconds']:.1f} s"
     )
-
-
-@contextmanager
-def _quiet(quiet: bool) -> Iterator[None]:
-    """Of a run among many only the outcome is of interest; its own words stay off the terminal."""
-    before = console.quiet
-    console.quiet = before or quiet
-    try:
-        yield
-    finally:
-        console.quiet = before

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from omegaconf import OmegaConf
 
 from covidnet.config.schema import TrainConfig
 from covidnet.config.stored import read_config
-from covidnet.console import console, say
+from covidnet.console import say, silent
 from covidnet.data.protocols import sources_of, split_records
 from covidnet.evaluation.fold_choices import FoldChoices
 from covidnet.evaluation.folds import Fold, pool_folds, summarize_folds
@@ -67,7 +66,7 @@ def _train_fold(settings: TrainConfig, parent: RunLayout, overrides: Sequence[st
     # The data were audited with the first fold; the others divide the same images.
     audit = settings.audit if fold == 0 else settings.audit.model_copy(update={"level": "off"})
     try:
-        with as_single_run(run, own, resumed), _quiet(fold != 0):
+        with as_single_run(run, own, resumed), silent(fold != 0):
             train_split(
                 settings.model_copy(update={"audit": audit}), run, own, images, resumed=resumed, started=started
             )
@@ -81,17 +80,6 @@ def _title(settings: TrainConfig, images: Images, count: int) -> str:
     if settings.protocol != "source":
         return title
     return f"{title}, source {sources_of(images.dataset.records)[settings.fold or 0]} left out"
-
-
-@contextmanager
-def _quiet(quiet: bool) -> Iterator[None]:
-    """What one fold says of the data holds for all."""
-    before = console.quiet
-    console.quiet = before or quiet
-    try:
-        yield
-    finally:
-        console.quiet = before
 
 
 def _write_configuration(parent: RunLayout, run: RunLayout, overrides: list[str], fold: int) -> None:
