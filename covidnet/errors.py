@@ -43,6 +43,10 @@ class ExportError(CovidnetError):
     """A network cannot be exported as asked, or the exported file does not give its numbers."""
 
 
+class Stopped(KeyboardInterrupt):
+    """The user stopped a run, which has said how to go on with it."""
+
+
 class MissingExtraError(CovidnetError):
     """An optional package is needed; the message names the extra that installs it."""
 

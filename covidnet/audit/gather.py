@@ -10,7 +10,7 @@ from covidnet.audit.table import find_table
 from covidnet.audit.views import SIDE, take_views
 from covidnet.config.schema import AnyData
 from covidnet.data.dataset import XrayDataset, open_dataset
-from covidnet.data.drawn import MANIFEST
+from covidnet.data.records import MANIFEST
 from covidnet.data.split import Split
 
 DETAILED = 224

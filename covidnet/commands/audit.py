@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from covidnet.audit.examine import Audit, Effort, Material, Model, examine
@@ -11,7 +13,7 @@ from covidnet.audit.gate import shut_gate
 from covidnet.audit.gather import describe_split, gather, in_detail
 from covidnet.audit.terminal import print_audit
 from covidnet.compute import prepare_process
-from covidnet.config.check import check
+from covidnet.config.check import as_typed, check
 from covidnet.config.schema import AuditCommandConfig, AuditConfig, TrainConfig
 from covidnet.console import RESEARCH_ONLY, console, say
 from covidnet.data.dataset import XrayDataset, open_dataset
@@ -25,6 +27,9 @@ from covidnet.runs.layout import RunLayout, open_run
 from covidnet.runs.recorded import recorded_root, recorded_split
 from covidnet.training.page import refresh_page
 
+BESIDE_RUN = ("run", "data_root", "audit")
+"""Keys and sections of them that an audit of a finished run takes."""
+
 
 def audit(config: DictConfig) -> None:
     """Audit what was asked for, write the results, print them on one screen.
@@ -34,6 +39,7 @@ def audit(config: DictConfig) -> None:
         CovidnetError: Anything a user can mend.
     """
     if OmegaConf.select(config, "run") is not None:
+        _refuse_others(config.run, as_typed(HydraConfig.get().overrides.task))
         # The run has its own data section; the command line's may lack a root.
         OmegaConf.update(config, "data.root", "(that of the run)")
     asked = check(config, AuditCommandConfig)
@@ -43,6 +49,18 @@ def audit(config: DictConfig) -> None:
         _audit_folder(asked)
     else:
         _audit_run(asked, asked.run)
+
+
+def _refuse_others(run: str, overrides: Sequence[str]) -> None:
+    """A finished run is audited as it is; keys that say how another would be made must not look as if they counted."""
+    sections = {text: text.lstrip("+~").partition("=")[0].partition(".")[0] for text in overrides}
+    others = [text for text, section in sections.items() if section not in BESIDE_RUN]
+    if others:
+        raise ConfigError(
+            f"run={run}: is audited with its own images, split and settings, so {', '.join(others)} cannot be given. "
+            "If its images are elsewhere now, give data_root=PATH. Allowed beside run: data_root, audit, audit.KEY. "
+            "To audit a folder, leave run out."
+        )
 
 
 def _audit_folder(asked: AuditCommandConfig) -> None:

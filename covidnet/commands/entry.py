@@ -12,9 +12,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from covidnet.commands.hooks import tell_broken_sweep  # its import makes the resolvers of conf/ known
-from covidnet.console import report_error
-from covidnet.errors import ConfigError, CovidnetError, RunError
+from covidnet.commands.hooks import Sweep, tell_broken_sweep  # its import makes the resolvers of conf/ known
+from covidnet.console import report_error, say
+from covidnet.errors import ConfigError, CovidnetError, RunError, Stopped
 from covidnet.files import CANNOT_WRITE
 from covidnet.sweeps.pack import with_launcher
 
@@ -54,7 +54,9 @@ def run_command(command: Callable[[], object], config_dir: Path, config_name: st
         if _wants_tracebacks():
             raise
         return report_error(error)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        if not isinstance(stop, Stopped) and Sweep.running is None:
+            say("stopped")
         return 130
     except Exception as error:
         explained = None if _wants_tracebacks() else _explain(error, config_dir, config_name)

@@ -127,6 +127,7 @@ def score(
     import torch
 
     from covidnet.data.dataset import open_dataset
+    from covidnet.data.external import KEY as EXTERNAL_KEY
     from covidnet.data.external import PART, open_external
     from covidnet.models.device import usable_device
     from covidnet.models.predict import load_network, predict
@@ -141,7 +142,7 @@ def score(
         torch.set_num_threads(settings.compute.num_threads)
     device = usable_device(asked.device)
     network, classes = load_network(layout.best if asked.checkpoint == "best" else layout.last)
-    external = open_external(settings.data, classes)
+    external = open_external(settings.data, classes, "external" if asked.external is not None else EXTERNAL_KEY)
     # An unreadable image is one that changed, and is told and refused with the others.
     dataset = open_dataset(settings.data.model_copy(update={"on_bad_image": "skip"}), root)
     current = {

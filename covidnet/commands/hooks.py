@@ -104,6 +104,11 @@ class Sweep(Callback):
         with _ending_on_errors():
             if config.repeat is not None:
                 raise ConfigError(f"repeat={config.repeat}: one run is made again, without -m")
+            if config.resume is not None:
+                raise ConfigError(
+                    f"resume={config.resume}: one run is gone on with, without -m; a sweep by the same command with "
+                    "sweep.resume=outputs/SWEEP"
+                )
             given = Path(config.hydra.sweep.dir) if _given(config, "hydra.sweep.dir") else None
             directory = start.start_sweep(config, str(config_name), given, Sweep.held)
             _set(config, "hydra.sweep.dir", str(directory))
@@ -116,10 +121,15 @@ class Sweep(Callback):
         """Write and print the summary; a job that failed or never ran makes the exit status 1."""
         from covidnet.sweeps.report import report_sweep
 
+        try:
+            with _ending_on_errors():
+                complete = report_sweep(Path(config.hydra.sweep.dir))
+        except SystemExit:
+            Sweep.running = None  # what went wrong is told
+            raise
+        finally:
+            Sweep.held.close()
         Sweep.running = None
-        Sweep.held.close()
-        with _ending_on_errors():
-            complete = report_sweep(Path(config.hydra.sweep.dir))
         if not complete:
             raise SystemExit(1)
 

@@ -84,7 +84,7 @@ def _predict(
     """The part that needs torch."""
     import torch
 
-    from covidnet.inference.answer import Tally
+    from covidnet.inference.answer import UNREADABLE, Tally
     from covidnet.inference.predictor import load_predictor
     from covidnet.inference.stream import answers
     from covidnet.inference.tables import write_answers
@@ -112,6 +112,8 @@ def _predict(
         say(line)
     say(f"predictions: {target} ({time.perf_counter() - started:.1f} s)")
     say(RESEARCH_ONLY)
+    if tally.abstained[UNREADABLE] == tally.total:
+        raise DataError(f"input={asked.input}: {'not one' if tally.total > 1 else 'it is no'} image that can be read.")
 
 
 def _overlays(predictor: Predictor, target: Path) -> OverlayFolder:

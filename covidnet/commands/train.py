@@ -15,7 +15,7 @@ from covidnet.compute import prepare_process
 from covidnet.config.check import as_typed, check
 from covidnet.config.schema import TrainConfig
 from covidnet.console import say
-from covidnet.errors import CovidnetError
+from covidnet.errors import CovidnetError, Stopped
 from covidnet.runs.directories import discard_unused
 from covidnet.runs.layout import RunLayout, go_on_with
 from covidnet.runs.single import is_further_process
@@ -52,6 +52,8 @@ def train(config: DictConfig) -> float | None:
             say(f"stopped; {go_on_with(layout)}")
         if not any("hydra.run.dir=" in text for text in as_typed(hydra.overrides.hydra)):
             discard_unused(layout.directory, f"{hydra.job.name}.log")
+        if isinstance(error, KeyboardInterrupt):
+            raise Stopped from error
         raise
 
 

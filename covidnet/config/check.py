@@ -25,7 +25,7 @@ TAGS = ("name", "source")
 
 HOW_TO_GIVE = {
     "data.root": "give the folder that holds one sub-folder per class, data.root=PATH; "
-    "or try experiment=demo, which needs no data",
+    "or try data=phantoms, which are drawn",
     "data.table": "give the table that lists the images, data.table=PATH",
     "run": "give the directory of a finished run, run=outputs/...",
     "input": "give an image or a folder of images, input=PATH",

@@ -96,16 +96,13 @@ def _readable(scan: Scan, inspected: Inspected, on_bad_image: str) -> XrayDatase
         for record, info, reason in zip(scan.records, inspected.infos, inspected.reasons, strict=True)
         if info is None
     ]
-    if bad and on_bad_image == "error":
-        listed = "\n".join(f"  {on_one_line(line)}" for line in bad)
-        raise DataError(
-            f"{scan.root}: {len(bad)} of {len(scan.records)} images cannot be read:\n{listed}\n"
-            "Mend or remove them, or leave them out with data.on_bad_image=skip."
-        )
     readable = {position: info for position, info in enumerate(inspected.infos) if info is not None}
     good = list(readable)
-    if not good:
-        raise DataError(f"{scan.root}: none of its {len(scan.records)} images can be read.")
+    if not good or (bad and on_bad_image == "error"):
+        listed = "\n".join(f"  {on_one_line(line)}" for line in bad)
+        counted = f"{len(bad)} of {len(scan.records)} images cannot" if good else f"none of its {len(bad)} images can"
+        advice = "Mend or remove them; train.py leaves them out with data.on_bad_image=skip." if good else "Mend them."
+        raise DataError(f"{scan.root}: {counted} be read:\n{listed}\n{advice}")
     return XrayDataset(
         root=scan.root,
         records=tuple(_with_patient(scan.records[position], info) for position, info in readable.items()),

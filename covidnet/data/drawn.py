@@ -14,12 +14,10 @@ from typing import Any
 
 from filelock import FileLock
 
+from covidnet.data.records import MANIFEST
 from covidnet.errors import DataError, RunError
 from covidnet.files import CANNOT_WRITE, write_json
 from covidnet.untrusted import read_json
-
-MANIFEST = "phantoms.json"
-"""Says what was drawn into a folder; where it is, an audit knows that the images are synthetic."""
 
 
 def draw_once(

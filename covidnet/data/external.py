@@ -20,7 +20,7 @@ PART = "external"
 """Name of the part in predictions.csv."""
 
 
-def open_external(config: AnyData, classes: list[str]) -> XrayDataset | None:
+def open_external(config: AnyData, classes: list[str], key: str = KEY) -> XrayDataset | None:
     """The external test set of a data section, or None where it names none.
 
     A folder holds a sub-folder per class (or, with data=cohen, its metadata.csv); a file is a table, read with the
@@ -29,22 +29,23 @@ def open_external(config: AnyData, classes: list[str]) -> XrayDataset | None:
     Args:
         config: The data section; sizes, limits and the cache hold for both sets.
         classes: Those of the training data.
+        key: The command's name for the set, which errors name.
 
     Raises:
-        DataError: It cannot be used, or its labels are not among ``classes``; the message names ``data.external``.
+        DataError: It cannot be used, or its labels are not among ``classes``; the message names ``key``.
     """
     if config.external is None:
         return None
-    path = expanded(KEY, Path(config.external))
-    scan = _scan(config, path)
+    path = expanded(key, Path(config.external))
+    scan = _scan(config, path, key)
     named = None if isinstance(config, CohenData) else config.external_classes
-    scan.records = _with_classes(scan, named, classes, path)
+    scan.records = _with_classes(scan, named, classes, f"{key}={path}", f"{key}_classes")
     return open_scan(scan, config)
 
 
-def _scan(config: AnyData, path: Path) -> Scan:
+def _scan(config: AnyData, path: Path, key: str) -> Scan:
     if not path.exists():
-        raise DataError(f"{KEY}={path}: no such folder or table.")
+        raise DataError(f"{key}={path}: no such folder or table.")
     try:
         if path.is_file():
             return scan_table(path, path.parent, _table_settings(config), missing=config.on_bad_image)
@@ -52,7 +53,7 @@ def _scan(config: AnyData, path: Path) -> Scan:
             return scan_source(config, path)
         return scan_folder(path)
     except DataError as error:
-        raise DataError(f"{KEY}: {str(error).replace('data.root=', '')}") from error
+        raise DataError(f"{key}: {str(error).replace('data.root=', '')}") from error
 
 
 def _table_settings(config: AnyData) -> TableSettings:
@@ -62,24 +63,24 @@ def _table_settings(config: AnyData) -> TableSettings:
     return TableSettings(dict.fromkeys(TableColumns.model_fields, AUTO), many_labels=many)
 
 
-def _with_classes(scan: Scan, named: Classes | None, classes: list[str], path: Path) -> list[Record]:
+def _with_classes(scan: Scan, named: Classes | None, classes: list[str], given: str, key: str) -> list[Record]:
     """The records with the class names of the training data; those of other labels are left out where that is meant."""
     labels = [record.label for record in scan.records]
     if named is None:
         unknown = sorted(set(labels) - set(classes))
         if unknown:
             raise DataError(
-                f"{KEY}={path}: its label {', '.join(unknown)} is none of the classes {', '.join(classes)}."
+                f"{given}: its label {', '.join(unknown)} is none of the classes {', '.join(classes)}."
                 f"{did_you_mean(unknown[0], classes)} Say which class it is, "
-                f"data.external_classes={{{classes[0]}: [LABEL]}}; labels that stand nowhere there are left out."
+                f"{key}={{{classes[0]}: [LABEL]}}; labels that stand nowhere there are left out."
             )
         return scan.records
     wrong = sorted(set(named) - set(classes))
     if wrong:
         raise DataError(
-            f"{KEY}_classes: {wrong[0]} is none of the classes {', '.join(classes)}.{did_you_mean(wrong[0], classes)}"
+            f"{key}: {wrong[0]} is none of the classes {', '.join(classes)}.{did_you_mean(wrong[0], classes)}"
         )
-    by_label = class_of_each_label(named, labels, f"{KEY}_classes")
+    by_label = class_of_each_label(named, labels, key)
     kept = [replace(record, label=by_label[record.label]) for record in scan.records if record.label in by_label]
     scan.excluded.update(f"label {label}" for label in labels if label not in by_label)
     return kept

@@ -18,6 +18,9 @@ from covidnet.untrusted import open_plain
 
 IMAGE_SUFFIXES = DICOM_SUFFIXES | {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"}
 
+MANIFEST = "phantoms.json"
+"""Says what was drawn into a folder; where it is, an audit knows that the images are synthetic."""
+
 
 @dataclass(frozen=True, order=True)
 class Record:
@@ -156,7 +159,7 @@ def _image_files(scan: Scan) -> Iterator[Path]:
                 scan.loops.append(_relative(Path(entry.path), scan))
             elif kind == "hidden":
                 scan.hidden += 1
-            else:
+            elif entry.name != MANIFEST:
                 scan.other_files += 1
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from covidnet.console import report_error, say
 from covidnet.errors import CovidnetError
+from covidnet.runs.layout import SWEEP_RECORD
 
 
 def main() -> int:
@@ -41,7 +42,7 @@ def _make_page(directory: Path, images: int | None) -> Path:
 
 
 def _holds_runs(directory: Path) -> bool:
-    return (directory / "sweep.json").is_file() or any(directory.glob("*/.hydra/overrides.yaml"))
+    return (directory / SWEEP_RECORD).is_file() or any(directory.glob("*/.hydra/overrides.yaml"))
 
 
 if __name__ == "__main__":

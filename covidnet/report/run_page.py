@@ -34,6 +34,7 @@ from covidnet.report.sentences import (
 from covidnet.report.source import RunFiles, read_run
 from covidnet.report.threshold import make_threshold
 from covidnet.report.words import number, probability
+from covidnet.runs.layout import SWEEP_RECORD
 
 PAGE, CARD, CHECKLIST = "report.html", "model_card.md", "checklist.md"
 MOST_PICTURES = 200
@@ -175,7 +176,7 @@ def _above(files: RunFiles) -> list[tuple[str, str]]:
     found = []
     up = "../../" if files.is_evaluation else ""
     parent = files.run.directory.parent
-    if (parent / PAGE).is_file() or (parent / "sweep.json").is_file() or files.run.directory.name.startswith("fold="):
+    if (parent / PAGE).is_file() or (parent / SWEEP_RECORD).is_file() or files.run.directory.name.startswith("fold="):
         found.append((f"./{up}../{PAGE}", parent.name))
     if files.is_evaluation:
         found.append((f"./{up}{PAGE}", files.run.directory.name))

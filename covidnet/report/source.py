@@ -222,6 +222,8 @@ def read_run(directory: Path) -> RunFiles:
         RunError: It has no metrics.json or predictions.csv, or they are damaged.
     """
     layout = RunLayout(directory.resolve())
+    if not layout.directory.is_dir():
+        raise RunError(f"{directory}: no such directory. Give that of a run, an evaluation or a sweep.")
     if not layout.metrics.is_file():
         raise RunError(
             f"{directory}: no finished run, {layout.metrics.name} is missing. Give the directory that train.py or "

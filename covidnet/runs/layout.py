@@ -13,6 +13,8 @@ from covidnet.errors import RunError
 from covidnet.runs.trust import keep_to_caches, refuse_links_outside
 
 FOLD = "fold="
+SWEEP_RECORD = "sweep.json"
+"""In the directory of a sweep, which holds those of its runs."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,15 @@ def open_run(directory: str) -> tuple[RunLayout, DictConfig]:
         RunError: It is not a run directory, or one with which a stranger could reach out of it.
     """
     layout = RunLayout(Path(directory).expanduser())
-    if not layout.directory.is_dir():
+    if not directory or not layout.directory.is_dir():
         raise RunError(
-            f"{directory}: no such run directory. Give one that train.py printed, such as outputs/DATE_TIME."
+            f"{directory or 'nothing given'}: no such run directory. Give one that train.py printed, such as "
+            "outputs/DATE_TIME."
+        )
+    if (layout.directory / SWEEP_RECORD).is_file():
+        raise RunError(
+            f"{directory}: a sweep, not a run. Give one of the runs in it, or go on with the sweep by its own command "
+            f"and sweep.resume={directory}"
         )
     if not layout.config.is_file():
         raise RunError(f"{directory}: not a run directory, {layout.config} is missing. Give one that train.py made.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from covidnet.errors import RunError
 from covidnet.files import write_json
 from covidnet.naming import cut
+from covidnet.runs.layout import SWEEP_RECORD
 from covidnet.untrusted import read_object
 
 FORMAT = 1
@@ -23,7 +24,7 @@ class SweepLayout:
     @property
     def record(self) -> Path:
         """What was swept: see `SweepRecord`."""
-        return self.directory / "sweep.json"
+        return self.directory / SWEEP_RECORD
 
     @property
     def stopped(self) -> Path:

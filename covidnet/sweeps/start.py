@@ -175,6 +175,9 @@ def _announce(config: DictConfig, plan: Plan, layout: SweepLayout) -> None:
     runs = [RunLayout(layout.directory / job.name) for job in plan.jobs]
     done = sum(run.is_finished for run in runs)
     begun = sum(run.last.is_file() and not run.is_finished for run in runs)
-    say(f"sweep: {len(runs)} runs over {what}; in {layout.directory}")
+    if len(runs) == 1:
+        say(f"sweep: 1 run, for no key was given several values; in {layout.directory}")
+    else:
+        say(f"sweep: {len(runs)} runs over {what}; in {layout.directory}")
     if done or begun:
         say(f"  {done} of them are finished and kept, {begun} were stopped and go on")

@@ -53,10 +53,10 @@ def settings_of_resumed(directory: str, overrides: Sequence[str]) -> TrainConfig
     done = len(read_history(layout.history))
     longer = any(text.startswith(("trainer.max_epochs=", "trainer.max_time=")) for text in changes)
     if layout.is_finished and not (longer and done < settings.trainer.max_epochs):
-        raise RunError(
-            f"{directory}: this run is finished, after {done} epochs. Score it again with evaluate.py run={directory}, "
-            f"or train it longer: resume={directory} trainer.max_epochs={done + 10}"
-        )
+        again = f"Score it again with evaluate.py run={directory}"
+        if not goes_by_epochs(settings.scheduler):
+            again += f", or train it longer: resume={directory} trainer.max_epochs={done + 10}"
+        raise RunError(f"{directory}: this run is finished, after {done} epochs. {again}")
     return settings
 
 

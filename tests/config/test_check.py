@@ -98,7 +98,7 @@ def test_a_missing_value_does_not_hide_the_others():
         check(config, TrainConfig)
     first, second = str(caught.value).splitlines()
     assert first.startswith("data.root: missing; give the folder")
-    assert "experiment=demo" in first
+    assert "data=phantoms" in first
     assert second.startswith("trainer.max_epochs: found 'ten'")
 
 

@@ -6,9 +6,9 @@ from PIL import Image
 
 from covidnet.config.compose import compose_train
 from covidnet.config.resolvers import planted_faults
-from covidnet.data.drawn import MANIFEST
 from covidnet.data.faults import COPIES, Faults, Storage, alter_image, plant
 from covidnet.data.phantoms import PhantomSpec, plan_phantoms, write_phantoms
+from covidnet.data.records import MANIFEST
 from covidnet.errors import ConfigError, DataError
 
 GREY = np.random.default_rng(0).integers(60, 180, (300, 260), dtype=np.uint8)

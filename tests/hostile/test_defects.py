@@ -13,8 +13,8 @@ from PIL import Image
 from covidnet.console import report_error
 from covidnet.data.csv_source import TableSettings, scan_table
 from covidnet.data.dataset import open_scan
-from covidnet.data.drawn import MANIFEST, draw_once
-from covidnet.data.records import Record, Scan, scan_folder
+from covidnet.data.drawn import draw_once
+from covidnet.data.records import MANIFEST, Record, Scan, scan_folder
 from covidnet.data.split import read_split
 from covidnet.data.study import MARKUP, inert
 from covidnet.data.tables import read_table

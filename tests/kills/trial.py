@@ -12,7 +12,7 @@ from kills.scenarios import SCENARIOS
 
 AGAIN = 0.3
 """Chance that the run which goes on is killed as well."""
-FINISHED = "is finished"
+FINISHED = ("this run is finished", "folds of this run are finished")
 
 
 @dataclass(frozen=True)
@@ -126,13 +126,13 @@ def unclean(ended: Ended):
         return []
     lines = ended.said.strip().splitlines()
     faults = ["a traceback after Ctrl-C"] if "Traceback" in ended.said else []
-    if not (lines and lines[-1].startswith(("stopped; ", "the sweep was stopped with "))):
+    if not (lines and lines[-1].startswith(("stopped", "the sweep was stopped with "))):
         faults.append(f"Ctrl-C in {ended.phase} is not told last: {_shown(ended)}")
     return faults
 
 
 def _is_done(ended: Ended):
-    return ended.status == 1 and FINISHED in ended.said
+    return ended.status == 1 and any(text in ended.said for text in FINISHED)
 
 
 def _shown(ended: Ended):
