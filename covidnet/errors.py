@@ -1,5 +1,9 @@
 """The errors that a user can cause; each message names what was found, what was expected and what to do."""
 
+from typing import TypeVar
+
+Raised = TypeVar("Raised", bound=BaseException)
+
 
 class CovidnetError(Exception):
     """Base of every error that is shown to the user as plain lines, without a traceback."""
@@ -52,3 +56,13 @@ class MissingExtraError(CovidnetError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an optional package: pip install 'covidnet[{extra}]'")
+
+
+def came_after(error: BaseException | None, kind: type[Raised] | tuple[type[Raised], ...]) -> Raised | None:
+    """The first of this kind among an error and those that it came after; None where there is none.
+
+    An interrupt (Ctrl-C) that passes through a library may end as an error of the library's own.
+    """
+    while error is not None and not isinstance(error, kind):
+        error = error.__context__
+    return error

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from covidnet.commands.hooks import Sweep, tell_broken_sweep  # its import makes the resolvers of conf/ known
 from covidnet.console import report_error, say
-from covidnet.errors import ConfigError, CovidnetError, RunError, Stopped
+from covidnet.errors import ConfigError, CovidnetError, RunError, Stopped, came_after
 from covidnet.files import CANNOT_WRITE
 from covidnet.sweeps.pack import with_launcher
 
@@ -55,10 +55,11 @@ def run_command(command: Callable[[], object], config_dir: Path, config_name: st
             raise
         return report_error(error)
     except KeyboardInterrupt as stop:
-        if not isinstance(stop, Stopped) and Sweep.running is None:
-            say("stopped")
-        return 130
+        return _stopped(stop)
     except Exception as error:
+        interrupt = came_after(error, KeyboardInterrupt)
+        if interrupt is not None:
+            return _stopped(interrupt)
         explained = None if _wants_tracebacks() else _explain(error, config_dir, config_name)
         if explained is None:
             raise
@@ -66,6 +67,13 @@ def run_command(command: Callable[[], object], config_dir: Path, config_name: st
     finally:
         tell_broken_sweep()
     return 0
+
+
+def _stopped(stop: KeyboardInterrupt) -> int:
+    """The exit status after Ctrl-C, which is told here where neither the run nor the sweep does."""
+    if not isinstance(stop, Stopped) and Sweep.running is None:
+        say("stopped")
+    return 130
 
 
 def _explain(error: Exception, config_dir: Path, config_name: str) -> CovidnetError | None:

@@ -18,7 +18,7 @@ from covidnet.config.check import as_typed, check, without_hydra
 from covidnet.config.resolvers import register_config_resolvers
 from covidnet.config.schema import TrainConfig
 from covidnet.console import report_error, say
-from covidnet.errors import ConfigError, CovidnetError, RunError
+from covidnet.errors import ConfigError, CovidnetError, RunError, came_after
 from covidnet.files import CANNOT_WRITE
 from covidnet.runs.directories import reserve_directory
 from covidnet.runs.layout import RunLayout, read_overrides
@@ -196,6 +196,8 @@ def _ending_on_errors() -> Iterator[None]:
     except OmegaConfBaseException as error:
         raise SystemExit(report_error(ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}"))) from error
     except Exception as error:
+        if came_after(error, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
         traceback.print_exc()
         raise SystemExit(1) from error
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from covidnet.console import say, showable, silent
-from covidnet.errors import BusyError, CovidnetError
+from covidnet.errors import BusyError, CovidnetError, came_after
 from covidnet.files import write_json, write_text
 from covidnet.naming import short_value
 from covidnet.runs.layout import RunLayout
@@ -59,6 +59,8 @@ def run_sweep_job(job: SweepJob, work: Callable[[bool], float | None]) -> float 
         say(f"{_position(job)} {job.title}: left alone: {error}")
         return None
     except Exception as error:
+        if came_after(error, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
         _record_failure(job, error)
         return None
     finally:

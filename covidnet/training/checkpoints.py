@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import pytorch_lightning as lightning
 import torch
@@ -17,12 +17,10 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch.utils._pytree import tree_map_only
 
-from covidnet.errors import RunError
+from covidnet.errors import RunError, came_after
 from covidnet.models.module import XrayClassifier
 from covidnet.models.weights import first_line
 from covidnet.training.history import Row, is_better
-
-Raised = TypeVar("Raised", bound=BaseException)
 
 AUTO: Literal["auto"] = "auto"
 SHARE = 0.05
@@ -53,10 +51,10 @@ class CheckpointFiles(TorchCheckpointIO):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
             # Whatever ends the writing, torch fails once more as it closes the file, with an error of its own.
-            stopped = _came_after(error, (KeyboardInterrupt, SystemExit))
+            stopped = came_after(error, (KeyboardInterrupt, SystemExit))
             if stopped is not None:
                 raise stopped from None
-            reason = _came_after(error, OSError)
+            reason = came_after(error, OSError)
             if reason is None and not any(text in str(error) for text in TORCH_WRITES):
                 raise
             words = first_line(error) if reason is None else reason.strerror
@@ -68,13 +66,6 @@ class CheckpointFiles(TorchCheckpointIO):
 
 TORCH_WRITES = ("PytorchStreamWriter", "inline_container")
 """Parts of messages of torch's writer of files."""
-
-
-def _came_after(error: BaseException | None, kind: type[Raised] | tuple[type[Raised], ...]) -> Raised | None:
-    """The first of this kind among an error and those that it came after."""
-    while error is not None and not isinstance(error, kind):
-        error = error.__context__
-    return error
 
 
 class BestAndLast(Checkpoint):

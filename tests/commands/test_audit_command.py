@@ -22,8 +22,9 @@ finally:
 
 def run(*arguments, cwd, program=None):
     command = [sys.executable, "-c", program] if program else [sys.executable, "-m", "covidnet.audit"]
+    cache = [] if any(text.startswith("run=") for text in arguments) else [f"data.cache_dir={cwd}/cache"]
     return subprocess.run(
-        [*command, *arguments, f"data.cache_dir={cwd}/cache"],
+        [*command, *arguments, *cache],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -98,6 +99,7 @@ def test_the_files(audited):
         (("data.root=.", "audit.fail_on=sometimes"), 2, "audit.fail_on: found 'sometimes'"),
         (("data.root=.", "audit=slow"), 2, "audit=slow: no such choice"),
         (("run=missing",), 1, "missing: no such run directory"),
+        (("run=missing", "audit=fast", "data.root=x", "random_state=5"), 2, "so data.root=x, random_state=5 cannot be"),
     ],
 )
 def test_mistakes_are_answered_in_plain_lines(tmp_path, monkeypatch, command, arguments, status, words):

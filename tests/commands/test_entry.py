@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from covidnet.commands.entry import run_command, run_job
 from covidnet.config.compose import CONFIG_DIR
-from covidnet.errors import ConfigError, DataError
+from covidnet.errors import ConfigError, DataError, Stopped
 
 
 @pytest.fixture(autouse=True)
@@ -36,14 +36,29 @@ def test_success_is_zero():
     assert run(lambda: None) == 0
 
 
-@pytest.mark.parametrize(
-    ("error", "status"), [(ConfigError("a\nb [x]"), 2), (DataError("a\nb [x]"), 1), (KeyboardInterrupt(), 130)]
-)
+@pytest.mark.parametrize(("error", "status"), [(ConfigError("a\nb [x]"), 2), (DataError("a\nb [x]"), 1)])
 def test_a_users_mistake_is_plain_lines_and_a_status(capsys, error, status):
     assert run(raising(error)) == status
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err == ("" if status == 130 else "error: a\nerror: b [x]\n")
+    assert shown.err == "error: a\nerror: b [x]\n"
+
+
+@pytest.mark.parametrize(("stop", "said"), [(KeyboardInterrupt(), "stopped\n"), (Stopped(), "")])
+def test_ctrl_c_is_told_once(capsys, stop, said):
+    assert run(raising(stop)) == 130
+    assert capsys.readouterr() == (said, "")
+
+
+def test_ctrl_c_that_a_library_made_an_error_of(capsys):
+    def command():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise ValueError("of a library, as it closes")
+
+    assert run(command) == 130
+    assert capsys.readouterr() == ("stopped\n", "")
 
 
 def test_a_defect_keeps_its_traceback():

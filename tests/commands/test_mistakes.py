@@ -73,7 +73,7 @@ def test_no_data(command, tmp_path):
         tmp_path / "out",
         "data.root: missing; give the folder that holds one sub-folder per class, data.root=PATH",
     )
-    assert "experiment=demo, which needs no data" in outcome.err
+    assert "data=phantoms, which are drawn" in outcome.err
 
 
 @pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="has the GPU")
@@ -114,7 +114,7 @@ def test_every_unreadable_image_is_listed_at_once(command, small, folder, tmp_pa
     outcome = command("train", *small(tmp_path / "out", root=root))
     refused(
         outcome, tmp_path / "out", f"{root}: 2 of 12 images cannot be read:", "  covid/bad1.png", "  normal/bad2.jpg",
-        "Mend or remove them, or leave them out with data.on_bad_image=skip.", status=1,
+        "Mend or remove them; train.py leaves them out with data.on_bad_image=skip.", status=1,
     )  # fmt: skip
 
 

@@ -126,7 +126,7 @@ def test_one_image_is_also_printed(run, images, predict):
 
 def test_one_strange_image_is_told_with_its_reason(run, strange, predict):
     outcome = predict(run, strange / "torn.png")
-    assert outcome.status == 0
+    assert outcome.status == 1 and "torn.png: it is no image that can be read" in outcome.err
     at = outcome.out.splitlines().index("torn.png: no prediction")
     assert outcome.out.splitlines()[at + 1].startswith("  unreadable: ")
 

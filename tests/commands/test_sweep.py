@@ -283,6 +283,7 @@ def _fresh_weights():
         (["backbone=mobilenet_v3_small,resnet19"], r"backbone=resnet19: no such model\. Did you mean resnet1"),
         (["random_state=1,2", "hydra/launcher=jobli"], r"jobli: no such choice\. Did you mean joblib\?"),
         (["random_state=1,2", "hydra/launcher=joblib", "trainer.devices=2"], r"trainer\.devices: found 2"),
+        (["random_state=1,2", "resume=outputs/x"], r"resume=outputs/x: one run is gone on with, without -m"),
         (["random_state=1,2", "sweep.fail_fas=true"], r"fail_fas: no such key\. Did you mean sweep\.fail_fast\?"),
     ],
 )  # fmt: skip

@@ -80,7 +80,7 @@ def test_all_bad_images_are_listed_in_one_error(config, spoiled, cache):
     assert "empty file" in lines[2]
     assert "No such file" in lines[3]
     assert lines[4].split(": ", 1)[1]
-    assert lines[-1] == "Mend or remove them, or leave them out with data.on_bad_image=skip."
+    assert lines[-1] == "Mend or remove them; train.py leaves them out with data.on_bad_image=skip."
 
 
 @WAYS

@@ -40,6 +40,13 @@ def test_a_class_or_label_that_does_not_exist_is_told(settings, images):
         open_external(wrong, ["covid", "normal"])
 
 
+def test_the_command_names_the_key(settings, images):
+    with pytest.raises(DataError, match=r"^external=.* its label .*, external_classes=\{"):
+        open_external(settings(f"data.external={images}"), ["a", "b"], "external")
+    with pytest.raises(DataError, match=r"^external=.*absent: no such folder"):
+        open_external(settings(f"data.external={images}/absent"), ["a", "b"], "external")
+
+
 def test_a_table(settings, images, tmp_path):
     file = next(path for path in images.rglob("*") if path.parent.name == "covid")
     (tmp_path / "t.csv").write_text(f"file;diagnosis;patientid\n{file};covid;p1\n")

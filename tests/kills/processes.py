@@ -69,6 +69,7 @@ def _become(arguments, said, watch):
 
         traceback.print_exc()
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command has ended
         sys.stdout.flush()
         os._exit(status)
 

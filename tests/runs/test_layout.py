@@ -31,6 +31,12 @@ def test_what_is_no_run_directory_is_refused(tmp_path):
         open_run(str(tmp_path / "absent"))
     with pytest.raises(RunError, match=r"not a run directory, .*config\.yaml is missing"):
         open_run(str(tmp_path))
+    with pytest.raises(RunError, match="nothing given: no such run directory"):
+        open_run("")
+    (tmp_path / "sweep.json").write_text("{}")
+    with pytest.raises(RunError, match=r"a sweep, not a run.* sweep\.resume="):
+        open_run(str(tmp_path))
+    (tmp_path / "sweep.json").unlink()
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "config.yaml").write_text("- a list\n")
     with pytest.raises(RunError, match="not a configuration"):

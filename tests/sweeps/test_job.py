@@ -38,6 +38,18 @@ def test_a_failure_is_written_down_and_raises_nothing(tmp_path):
     assert (stored["error"], stored["type"]) == ("lost", "ValueError") and "Traceback" in stored["traceback"]
 
 
+def test_ctrl_c_that_a_library_made_an_error_of_stops_the_sweep(tmp_path):
+    try:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise ValueError("of a library, as it closes")
+    except ValueError as error:
+        with pytest.raises(KeyboardInterrupt):
+            failing(tmp_path, error)
+    assert not (tmp_path / "job" / "failure.json").exists()
+
+
 def test_neither_log_nor_terminal_gets_a_command_of_a_terminal(tmp_path, caplog, capsys):
     with caplog.at_level(logging.INFO):
         failing(tmp_path, ValueError(STRANGER))

@@ -107,6 +107,13 @@ def test_a_finished_run_is_refused_unless_it_shall_train_longer(stopped):
     assert go_on(run, "trainer.max_epochs=6").trainer.max_epochs == 6
 
 
+def test_nothing_is_advised_that_would_be_refused(stopped):
+    run = stopped("scheduler=cosine", done=5, finished=True)
+    with pytest.raises(RunError, match="this run is finished") as caught:
+        go_on(run)
+    assert "max_epochs" not in str(caught.value)
+
+
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(RunError, match="no such run directory"):
         go_on(str(tmp_path / "absent"))
