@@ -33,7 +33,8 @@ class Ended:
 
     @property
     def was_killed(self):
-        return self.status in (-signal.SIGKILL, STOPPED)
+        # The last is that of Ctrl-C before Python has come to the command, or after its end.
+        return self.status in (-signal.SIGKILL, STOPPED, -signal.SIGINT)
 
 
 def forked(arguments, said, kill_after=None, sent=signal.SIGKILL):
