@@ -19,7 +19,10 @@ from covidnet.data.records import Record, Scan
 from covidnet.data.sources import expanded, scan_source
 from covidnet.data.split import Split, SplitRow
 from covidnet.errors import DataError
-from covidnet.naming import on_one_line
+from covidnet.naming import cut
+
+LONGEST = 700
+"""Characters of a line on one file in a message: its name and the reason."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def _readable(scan: Scan, inspected: Inspected, on_bad_image: str) -> XrayDatase
     readable = {position: info for position, info in enumerate(inspected.infos) if info is not None}
     good = list(readable)
     if not good or (bad and on_bad_image == "error"):
-        listed = "\n".join(f"  {on_one_line(line)}" for line in bad)
+        listed = "\n".join(f"  {cut(line, LONGEST)}" for line in bad)
         counted = f"{len(bad)} of {len(scan.records)} images cannot" if good else f"none of its {len(bad)} images can"
         advice = "Mend or remove them; train.py leaves them out with data.on_bad_image=skip." if good else "Mend them."
         raise DataError(f"{scan.root}: {counted} be read:\n{listed}\n{advice}")

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from covidnet.naming import cut
+
+LONGEST_REASON = 300
+"""Characters."""
+
 Pixels = NDArray[np.uint8]
 """Decoded image of shape (C, H, W), values 0 to 255; C is 1 where the image is grey, else 3 (RGB)."""
 
 
 class UnreadableImageError(Exception):
-    """One file is not an image that can be decoded; the message says why on one line, without the path."""
+    """One file is not an image that can be decoded; the message says why on one short line, without the path."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(cut(reason, LONGEST_REASON))  # libraries' words and headers' values may be of any length
 
 
 @dataclass(frozen=True)

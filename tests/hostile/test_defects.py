@@ -14,6 +14,7 @@ from covidnet.console import report_error
 from covidnet.data.csv_source import TableSettings, scan_table
 from covidnet.data.dataset import open_scan
 from covidnet.data.drawn import draw_once
+from covidnet.data.images import UnreadableImageError
 from covidnet.data.records import MANIFEST, Record, Scan, scan_folder
 from covidnet.data.split import read_split
 from covidnet.data.study import MARKUP, inert
@@ -126,6 +127,20 @@ def test_codecs_that_warn_warn_nobody(root, recwarn):
     (root / "table.csv").write_bytes(b"path,label\n\\8,a\n")
     read_table(root / "table.csv", "comma", "unicode_escape")
     assert list(recwarn) == []
+
+
+def test_a_reason_was_as_long_as_what_a_header_holds(root):
+    assert len(str(UnreadableImageError(f"damaged: {list(range(5000))}"))) < 400
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_a_path_of_thousands_of_characters_was_told_whole(root, sound):
+    scan = Scan(root, [Record("covid/a.png", "covid")] * sound + [Record("a/" * 3000, "covid")])
+    asked = settings(root, False)
+    asked.on_bad_image = "error"
+    with pytest.raises(DataError, match=r"(cannot|can) be read") as error:
+        open_scan(scan, asked)
+    assert max(map(len, str(error.value).splitlines())) < 800
 
 
 def test_a_fold_of_no_decimal_number_was_a_traceback(tmp_path):
