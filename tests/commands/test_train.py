@@ -325,7 +325,7 @@ def test_what_is_left_out_is_told(command, small, images, tmp_path):
     shown = outcome.out.splitlines()
     assert "  left out, unreadable: 1 (listed in dataset.md)" in shown
     assert f"  left out, in no class folder: 1 images directly in {root}" in shown
-    assert "  ignored: 1 file that is no image, 1 hidden" in shown  # notes.txt and the phantoms' own list
+    assert "  ignored: 1 file that is no image, 1 hidden" in shown  # the phantoms' own list is not told
     assert any(line.startswith("  links not followed") and line.endswith(": covid/loop") for line in shown)
     study = (run.directory / "dataset.md").read_text()
     assert "covid/bad.png" in study and "covid/loop" in study
