@@ -21,10 +21,10 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)  ## draw phantoms, train on them for a minute, show where the results are
 	$(BIN)/python train.py experiment=demo
 
-test: $(STAMP)  ## run all tests, in two processes of one thread each
+test: $(STAMP)  ## run the tests, in two processes of one thread each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-oldest:  ## run all tests with the oldest versions that pyproject.toml admits, in an environment of their own
+oldest:  ## run the tests with the oldest versions that pyproject.toml admits, in an environment of their own
 	$(PYTHON) -m venv .oldest
 	.oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
 	.oldest/bin/uv pip install --quiet --python .oldest/bin/python --resolution lowest-direct -e '.[dev]'
