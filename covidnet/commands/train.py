@@ -15,7 +15,7 @@ from covidnet.compute import prepare_process
 from covidnet.config.check import as_typed, check
 from covidnet.config.schema import TrainConfig
 from covidnet.console import say
-from covidnet.errors import CovidnetError, Stopped
+from covidnet.errors import CovidnetError, Stopped, came_after
 from covidnet.runs.directories import discard_unused
 from covidnet.runs.layout import RunLayout, go_on_with
 from covidnet.runs.single import is_further_process
@@ -47,12 +47,15 @@ def train(config: DictConfig) -> float | None:
         settings = settings_of_resumed(resumed, overrides) if resumed else check(config, TrainConfig)
     try:
         return _train(settings, layout, overrides, resumed=bool(resumed))
-    except (CovidnetError, KeyboardInterrupt, SystemExit) as error:
-        if not isinstance(error, CovidnetError) and not is_further_process():
+    except BaseException as error:
+        stop = came_after(error, (KeyboardInterrupt, SystemExit))  # which a library may have made an error of its own
+        if stop is None and not isinstance(error, CovidnetError):
+            raise
+        if stop is not None and not is_further_process():
             say(f"stopped; {go_on_with(layout)}")
         if not any("hydra.run.dir=" in text for text in as_typed(hydra.overrides.hydra)):
             discard_unused(layout.directory, f"{hydra.job.name}.log")
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(stop, KeyboardInterrupt):
             raise Stopped from error
         raise
 

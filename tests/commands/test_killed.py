@@ -176,6 +176,19 @@ def test_ctrl_c_ends_it_cleanly_and_says_how_to_go_on(where, small, tmp_path, co
         assert not list((tmp_path / "cache").glob(".pixels-*"))
 
 
+def test_ctrl_c_that_a_library_made_an_error_of_says_how_to_go_on(small, tmp_path, command, monkeypatch):
+    def broken(*_, **__):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise AttributeError("of a library, as it closes")
+
+    monkeypatch.setattr(pipeline, "save_results", broken)
+    outcome = command("train", *small(tmp_path / "out", "logger=none", "trainer.max_epochs=1"))
+    assert outcome.status == 130 and "Traceback" not in outcome.err
+    assert outcome.out.splitlines()[-1].startswith("stopped; go on with: python train.py resume=")
+
+
 @pytest.mark.parametrize("at", range(1, 8))
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
 def test_ctrl_c_while_torch_writes_is_no_full_disk(stop, at, tmp_path, monkeypatch):
