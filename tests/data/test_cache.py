@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -341,3 +342,17 @@ def test_a_file_system_without_locks(files, cache, monkeypatch):
     monkeypatch.setattr(cache_module.FileLock, "acquire", without)
     with pytest.raises(DataError, match=r"cannot be used \(this file system has no locks\)\. Give another folder"):
         cache_pixels(files, SETTINGS, cache)
+
+
+SHARED = Path("/dev/shm")
+
+
+@pytest.mark.skipif(not os.access(SHARED, os.W_OK), reason="has no second file system")
+def test_a_cache_on_another_file_system(files, cache, tmp_path):
+    if SHARED.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("the same file system")
+    with tempfile.TemporaryDirectory(dir=SHARED) as folder:
+        elsewhere = Path(folder) / "cache"
+        built, again = (cache_pixels(files, SETTINGS, elsewhere) for _ in range(2))
+        assert "built" in built.report and "re-used" in again.report and left_over(elsewhere) == []
+        assert everything(built) == everything(again) == everything(cache_pixels(files, SETTINGS, cache))
